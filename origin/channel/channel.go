@@ -1,0 +1,91 @@
+// Package channel models channel groups, channels and their origin endpoints, and keeps the registry of those that
+// exist. It holds no media, serves no requests and reads no files.
+package channel
+
+import (
+	"net/netip"
+	"time"
+)
+
+// ID names a channel. In URLs it stands as {group}/{name}.
+type ID struct{ Group, Name string }
+
+// String returns "group/name".
+func (id ID) String() string { return id.Group + "/" + id.Name }
+
+// Numbering is how segment numbers are chosen (design, idea 1).
+type Numbering string
+
+// Ways of numbering segments.
+const (
+	NumberingAuto    Numbering = "auto"    // epoch grid, falling back to a counter for good when segments leave the grid
+	NumberingEpoch   Numbering = "epoch"   // floor(start / segment duration)
+	NumberingCounter Numbering = "counter" // one more for each segment
+)
+
+// Channel is one live stream: what may push to it and how it is offered. A Channel is immutable; a change makes a new one.
+type Channel struct {
+	ID
+	Ingest          IngestAuth
+	Numbering       Numbering
+	SegmentDuration time.Duration // target when a long-running push is cut into segments; 0: 2 s
+	Endpoints       []Endpoint
+}
+
+// IngestAuth is what an encoder must present. With nothing set, anyone who reaches the listener may push.
+type IngestAuth struct {
+	Users  []User   // HTTP Basic; any matches
+	Tokens []string // Bearer; any matches
+}
+
+// User is one pair of Basic credentials.
+type User struct{ Name, Password string }
+
+// Container is how an endpoint's media is wrapped, as in MediaPackage v2.
+type Container string
+
+// Container types.
+const (
+	CMAF Container = "CMAF"
+	TS   Container = "TS"
+	ISM  Container = "ISM"
+)
+
+// ManifestType is the kind of one entry point of an endpoint.
+type ManifestType string
+
+// Manifest types.
+const (
+	HLS  ManifestType = "hls"
+	DASH ManifestType = "dash"
+	MSS  ManifestType = "mss"
+)
+
+// Endpoint is one packaged output of a channel.
+type Endpoint struct {
+	Name            string
+	Container       Container
+	Manifests       []Manifest
+	SegmentDuration time.Duration // 0: as ingested; else rounded to the nearest multiple of the ingested duration
+	ManifestWindow  time.Duration // how much a live manifest lists
+	StartoverWindow time.Duration // how far back start may lie; 0: start and end are refused
+	TimeDelay       time.Duration // moves the live edge back for everybody
+	AudioGroups     bool          // TS only: audio as renditions of their own instead of muxed
+	LookAhead       int           // ISM only: fragments announced ahead; 1 to 8
+	Access          Access
+}
+
+// Manifest is one entry point of an endpoint.
+type Manifest struct {
+	Name         string
+	Type         ManifestType
+	TimeTemplate bool // DASH: $Time$ instead of $Number$
+}
+
+// Access says who may play an endpoint. With nothing set, everybody.
+type Access struct {
+	UserAgentSecrets []string       // any must equal the request's User-Agent
+	AllowIPs         []netip.Prefix // any must hold the client's address
+	AllowSources     []string       // names of IP sources, alternatives to AllowIPs
+	RequireHTTPS     bool
+}
