@@ -28,7 +28,7 @@ var parserPackages = []string{"origin/ingest/demux", "origin/ingest/manifest"}
 var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared", "base"}
 
 // sentence matches the end of a sentence of a doc comment.
-var sentence = regexp.MustCompile(`[a-z0-9)"'\]][.!](\s|$)`)
+var sentence = regexp.MustCompile(`[a-zA-Z0-9)"'\]][.!](\s|$)`)
 
 // source is one parsed file of a package.
 type source struct {
