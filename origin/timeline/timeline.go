@@ -1,0 +1,335 @@
+// Package timeline records what exists when in a channel: tracks, their configurations, parts and segments on the UTC
+// axis. It numbers segments, survives restarts through the journal, and hands out immutable windows.
+//
+// It does not receive or map media to UTC, hold media bytes, render, or read a clock: `now` is an argument.
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"headwater/packager/media"
+	"headwater/storage"
+)
+
+// Errors that a caller can match.
+var (
+	ErrNotYet    = errors.New("not available yet")                  // may exist soon
+	ErrGone      = errors.New("not available any more")             // left the timeline, or was never there
+	ErrNoTrack   = errors.New("no such track")                      // the channel has no such track or configuration
+	ErrDuplicate = errors.New("segment is already there")           // same track and start
+	ErrOverlap   = errors.New("segment overlaps one already there") // neither a duplicate nor in a free place
+	ErrBackwards = errors.New("segment number would go backwards")  // epoch numbering only
+)
+
+// Numbering is how segments get their numbers: see Options.
+type Numbering uint8
+
+// Ways of numbering.
+const (
+	// Auto follows the epoch grid, and falls back to a counter for good when segments leave the grid.
+	Auto Numbering = iota
+	// Epoch follows the grid and refuses segments whose number would go back.
+	Epoch
+	// Counter gives each segment of a track one more than the last.
+	Counter
+)
+
+// Options of a Timeline.
+type Options struct {
+	Numbering Numbering
+}
+
+// Timeline is the record of one channel. It is safe for concurrent use. The state behind mu has one owner at a time, the
+// appender; readers only see snapshots. mu is never held during I/O.
+type Timeline struct {
+	stream  string
+	journal storage.Journal
+
+	snap atomic.Pointer[snapshot]
+
+	describing sync.Mutex // see describe
+	mu         sync.Mutex
+	state      state
+}
+
+// Streams of the journal that belong to a channel: its description, never trimmed and small, and its segments.
+const (
+	streamPrefix   = "channel/"
+	metaSuffix     = "/meta"
+	segmentsSuffix = "/segments"
+)
+
+// Channels returns the names ("group/channel") of all channels that the journal remembers.
+func Channels(ctx context.Context, j storage.Journal) ([]string, error) {
+	streams, err := j.Streams(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("timeline: list channels: %w", err)
+	}
+	var names []string
+	for _, s := range streams {
+		if name, ok := strings.CutPrefix(s, streamPrefix); ok {
+			if name, ok := strings.CutSuffix(name, metaSuffix); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// Open replays the journal of channel name ("group/channel") and returns its timeline.
+func Open(ctx context.Context, j storage.Journal, name string, opt Options) (*Timeline, error) {
+	t := &Timeline{stream: streamPrefix + name, journal: j}
+	t.state.numbering = opt.Numbering
+	t.state.tracks = map[string]*track{}
+	t.state.notes = map[string][]byte{}
+	t.state.reserved = map[reservation]bool{}
+	for _, suffix := range []string{metaSuffix, segmentsSuffix} {
+		for rec, err := range j.Read(ctx, t.stream+suffix, 0) {
+			if err == nil {
+				err = t.state.replay(rec)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("timeline: replay %s%s: %w", t.stream, suffix, err)
+			}
+		}
+	}
+	t.state.finishReplay()
+	t.publish()
+	return t, nil
+}
+
+// Note remembers value under key for the channel, replacing what was there: a small memory for what feeds the timeline.
+func (t *Timeline) Note(ctx context.Context, key string, value []byte) error {
+	value = append([]byte(nil), value...)
+	return t.describe(ctx, func(*state) ([]byte, error) { return encodeNote(key, value), nil },
+		func(s *state) { s.notes[key] = value })
+}
+
+// Noted returns what Note remembered under key, nil when nothing.
+func (t *Timeline) Noted(key string) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.notes[key]
+}
+
+// SetTrack adds a track, or updates the language of one that exists. It returns the track in force: the bitrate of a new
+// track is made unique among its kind (Smooth names quality levels by it), an existing track keeps kind and timescale,
+// and it is an error to ask for others.
+func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, error) {
+	var have *track
+	err := t.describe(ctx, func(s *state) ([]byte, error) {
+		if have = s.tracks[tr.ID]; have == nil {
+			tr.Bitrate = s.uniqueBitrate(tr)
+			have = &track{Track: tr, index: len(s.order)}
+			return encodeTrack(have.index, tr), nil
+		}
+		if have.Kind != tr.Kind || have.Timescale != tr.Timescale {
+			return nil, fmt.Errorf("track %s changes from %s at %d to %s at %d ticks per second",
+				tr.ID, have.Kind, have.Timescale, tr.Kind, tr.Timescale)
+		}
+		tr.Bitrate = have.Bitrate
+		if tr.Language == "" || tr.Language == have.Language {
+			tr.Language = have.Language
+			return nil, nil
+		}
+		return encodeTrack(have.index, tr), nil
+	}, func(s *state) {
+		if s.tracks[tr.ID] == nil {
+			s.tracks[tr.ID] = have
+			s.order = append(s.order, have)
+		}
+		have.Track = tr
+	})
+	return tr, err
+}
+
+// SetConfig adds a configuration to a track and returns the one in force (a configuration already known is shared).
+func (t *Timeline) SetConfig(ctx context.Context, trackID string, c *media.Config) (*media.Config, error) {
+	var tr *track
+	err := t.describe(ctx, func(s *state) ([]byte, error) {
+		if tr = s.tracks[trackID]; tr == nil {
+			return nil, fmt.Errorf("%w: %s", ErrNoTrack, trackID)
+		}
+		for _, have := range tr.configs {
+			if have.ID == c.ID {
+				c = have
+				return nil, nil
+			}
+		}
+		return encodeConfig(tr.index, len(tr.configs), c), nil
+	}, func(*state) { tr.configs = append(tr.configs, c) })
+	return c, err
+}
+
+// BeginPart ends the running part and begins the next at start (UTC).
+func (t *Timeline) BeginPart(ctx context.Context, start media.Time) (media.Part, error) {
+	p := media.Part{Start: start}
+	err := t.describe(ctx, func(s *state) ([]byte, error) {
+		if n := len(s.parts); n > 0 {
+			p.Ordinal = s.parts[n-1].Ordinal + 1
+		}
+		return encodePart(p), nil
+	}, func(s *state) { s.addPart(p) })
+	return p, err
+}
+
+// describe changes the channel's description: decide returns the record, nil for no change; apply makes it true once the
+// record is durable. Descriptions change rarely and in the order of their records, so one lock serialises them; readers
+// and appenders do not take it.
+func (t *Timeline) describe(ctx context.Context, decide func(*state) ([]byte, error), apply func(*state)) error {
+	t.describing.Lock()
+	defer t.describing.Unlock()
+	t.mu.Lock()
+	rec, err := decide(&t.state)
+	t.mu.Unlock()
+	if err != nil || rec == nil {
+		return err
+	}
+	if _, err := t.journal.Append(ctx, t.stream+metaSuffix, rec); err != nil {
+		return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	apply(&t.state)
+	return nil
+}
+
+// CurrentPart returns the newest part; ok is false when there is none.
+func (t *Timeline) CurrentPart() (p media.Part, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.state.parts); n > 0 {
+		return t.state.parts[n-1].Part, true
+	}
+	return p, false
+}
+
+// LastEnd returns the end of the newest segment of a track in ticks of the track, and the part it belongs to; ok is
+// false when the track has none.
+func (t *Timeline) LastEnd(trackID string) (end int64, part uint32, cfg *media.Config, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr := t.state.tracks[trackID]
+	if tr == nil || len(tr.segments) == 0 {
+		return 0, 0, nil, false
+	}
+	s := tr.segments[len(tr.segments)-1]
+	return s.End(), s.Part, s.Config, true
+}
+
+// Earliest returns the earliest UTC start of a new part for which neither time nor numbers go backwards.
+func (t *Timeline) Earliest() media.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.earliest()
+}
+
+// Add is a segment to be appended. Number, Part and Config of Segment are as ingest mapped them, save that Number is
+// chosen by the timeline.
+type Add struct {
+	media.Segment
+	// Step is the exact duration of a regular segment of the source when the caller knows it, else zero.
+	Step media.Time
+	// Locked says that the source's clock is UTC, so that its boundaries are expected on whole multiples of its step.
+	Locked bool
+}
+
+// Append numbers a segment whose bytes are durable, journals it and makes it visible. A segment that cannot be numbered
+// yet (the first of an audio track before its video) is journaled and becomes visible with the one that settles it; its
+// Number is -1. Errors: ErrNoTrack, ErrDuplicate, ErrOverlap, ErrBackwards, or the journal's.
+func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.Segment, error) {
+	t.mu.Lock()
+	plan, err := t.state.plan(trackID, add)
+	t.mu.Unlock()
+	if err != nil {
+		return media.Segment{}, fmt.Errorf("append to track %s at %d: %w", trackID, add.Start, err)
+	}
+	err = t.commit(ctx, plan)
+	t.mu.Lock()
+	if err == nil {
+		t.state.apply(plan)
+	}
+	t.state.release(trackID, add.Start)
+	t.mu.Unlock()
+	if err != nil {
+		return media.Segment{}, err
+	}
+	t.publish()
+	return plan.segment, nil
+}
+
+func (t *Timeline) commit(ctx context.Context, p *plan) error {
+	if len(p.meta) > 0 {
+		if _, err := t.journal.Append(ctx, t.stream+metaSuffix, p.meta...); err != nil {
+			return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+		}
+	}
+	pos, err := t.journal.Append(ctx, t.stream+segmentsSuffix, p.records...)
+	if err != nil {
+		return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+	}
+	p.position = pos
+	return nil
+}
+
+// publish makes a snapshot of the state visible to readers.
+func (t *Timeline) publish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.snap.Store(t.state.snapshot())
+}
+
+// Reserve claims the place of a segment before its bytes are stored, so that of two uploads of one segment only one is
+// written. It returns ErrDuplicate or ErrOverlap when the place is taken. Append releases it; Release does otherwise.
+func (t *Timeline) Reserve(trackID string, start int64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.reserve(trackID, start)
+}
+
+// Release gives up a reservation.
+func (t *Timeline) Release(trackID string, start int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.state.release(trackID, start)
+}
+
+// Expired is a segment that left the timeline and whose bytes may be deleted.
+type Expired struct {
+	Track   string
+	Segment media.Segment
+}
+
+// Expire removes the segments that ended before cutoff and returns them, at most limit. Call Forget after their bytes
+// are gone.
+func (t *Timeline) Expire(cutoff time.Time, limit int) []Expired {
+	t.mu.Lock()
+	out := t.state.expire(cutoff, limit)
+	t.mu.Unlock()
+	if len(out) > 0 {
+		t.publish()
+	}
+	return out
+}
+
+// Forget trims the journal up to the oldest segment that is left.
+func (t *Timeline) Forget(ctx context.Context) error {
+	t.mu.Lock()
+	before := t.state.oldestPosition()
+	t.mu.Unlock()
+	if before == 0 {
+		return nil
+	}
+	if err := t.journal.Trim(ctx, t.stream+segmentsSuffix, before); err != nil {
+		return fmt.Errorf("timeline: trim %s: %w", t.stream, err)
+	}
+	return nil
+}
