@@ -1,0 +1,81 @@
+// Package dash writes MPEG-DASH manifests (ISO/IEC 23009-1) from a window, and parses the names they give out.
+//
+// Every time in an MPD is UTC: Period@start counts from 1970-01-01T00:00:00Z, presentationTimeOffset is the same instant
+// in the track's timescale and S@t is media.Segment.Start. So an MPD of the same window is the same on every node, and
+// nothing moves when a dynamic MPD becomes static. Times must stay below 2^53 ticks for players written in JavaScript,
+// which holds for every timescale up to 5 MHz.
+//
+// # Periods
+//
+// There is one Period per media.Part, with the Part's ordinal as id and its start as start, so that a Period keeps both
+// while the window slides over it. Missing media inside a Part is a jump in S@t. A segment's place in a SegmentTimeline
+// is its $Number$, which a jump would falsify for everything behind it; beginning a Period at the gap would be no way
+// out, since nothing in the window would tell the rest of that Period from its Part once the gap has left the view, and
+// players stop when the Period that they play changes its id. So a track whose segments in view are not numbered without
+// a gap is addressed by $Time$ for as long as the gap is in view, whatever Options.TimeTemplate says. Every segment
+// answers to both names.
+//
+// A change of media.Config begins a new media.Part. Where it does not, the Part is cut there all the same, because a
+// Representation has one initialization segment; that cut is only as stable as the view of it.
+//
+// # Availability
+//
+// Window.Delay moves availabilityStartTime: a player computes its live edge from its clock, and this is the one attribute
+// that moves the edge itself in all players. suggestedPresentationDelay would be added to an edge that some players take
+// from the clock and others from the newest segment.
+//
+// The package decides nothing about access, caching or what is in view, and does not write media.
+package dash
+
+import (
+	"strings"
+
+	"headwater/packager"
+	"headwater/packager/media"
+)
+
+const (
+	manifestExt = ".mpd"
+	segmentExt  = ".mp4"
+)
+
+// Format is DASH as a packager.Format. The zero value is ready for use.
+type Format struct{}
+
+var _ packager.Format = Format{}
+
+// Parse takes "{manifest}.mpd" and the names of CMAF segments and init segments as packager.ParseSegmentName does.
+func (Format) Parse(name string) (r packager.Resource, ok bool) {
+	if manifest, found := strings.CutSuffix(name, manifestExt); found {
+		return packager.Resource{Kind: packager.Manifest, Manifest: manifest}, packager.ValidID(manifest)
+	}
+	r, ok = packager.ParseSegmentName(name, segmentExt)
+	if !ok || len(r.Tracks) != 1 {
+		return packager.Resource{}, false
+	}
+	return r, true
+}
+
+// ContentType returns application/dash+xml for the manifest, audio/mp4 or video/mp4 for segments: a segment's name does
+// not tell its media type, so a caller that knows the track sets r.Type.
+func (Format) ContentType(r packager.Resource) string {
+	switch {
+	case r.Kind == packager.Manifest:
+		return "application/dash+xml"
+	case r.Type == media.Audio:
+		return "audio/mp4"
+	}
+	return "video/mp4"
+}
+
+// Render writes the MPD of v. Errors: packager.ErrNoMedia; packager.ErrNoTrack when r is no manifest.
+func (Format) Render(v packager.View, r packager.Resource) ([]byte, error) {
+	if r.Kind != packager.Manifest {
+		return nil, packager.ErrNoTrack
+	}
+	ps := periods(v.Window)
+	if len(ps) == 0 {
+		return nil, packager.ErrNoMedia
+	}
+	return render(v, r.Manifest, ps)
+}
