@@ -34,7 +34,7 @@ async function serve() {
 
 // play runs one job in a page of its own and returns its report.
 async function play(browser, origin, job, spec) {
-  const context = await browser.newContext();
+  const context = await browser.newContext({ viewport: { width: 360, height: 220 } });
   const page = await context.newPage();
   const refused = [], complaints = [];
   page.on("response", (r) => { if (r.status() >= 400) refused.push(r.status() + " " + r.url()); });
