@@ -39,6 +39,7 @@ type Track struct {
 	Timescale uint32 // of every time and duration of its fragments
 	Language  string // BCP 47, empty when unknown or "und"
 	Bitrate   int    // bit/s the encoder declared, 0 when it did not
+	InBand    bool   // video: parameter sets stand only in the samples (avc3, hev1), which players of Apple refuse
 	Config    *media.Config
 }
 
@@ -49,8 +50,11 @@ type Fragment struct {
 	Time    int64         // decode time of the first sample in ticks of Track.Timescale on the source's clock; may be negative
 	Samples []cmaf.Sample // Data is empty
 	Body    io.Reader     // exactly the samples' bytes, in order; to be read before the next call of the reader
-	// Wrap is the period of the source's clock in ticks (2^33 for MPEG-TS), 0 when it does not wrap.
-	Wrap int64
+	// Clock33 is set for MPEG-TS: the source's clock is 33 bits at 90 kHz and wraps at 2^33. PTS is then the presentation
+	// time of the first sample as received, in [0, 2^33); a session unwraps it to an exact multiple of 2^33 at 90 kHz and
+	// adds that multiple, converted, to Time. Time itself is PTS in ticks of the track, not unwrapped against other uploads.
+	Clock33 bool
+	PTS     int64 // 90 kHz
 }
 
 // Duration returns the sum of the samples' durations in ticks.

@@ -1,0 +1,228 @@
+package demux
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/Eyevinn/mp4ff/mp4"
+
+	"headwater/packager/media"
+)
+
+// Init is a parsed initialization segment. It is immutable.
+type Init struct {
+	Raw     []byte   // ftyp and moov as received: ParseInit(Raw) gives the same Init
+	Tracks  []*Track // in the order of the moov, at least one
+	Ignored []string // tracks that are not packaged, one readable reason each
+
+	timing map[uint32]timing // by track_ID
+	unused map[uint32]bool   // track_IDs of Ignored
+}
+
+// timing is what a track's header says about the time of its samples, and the defaults of its fragments.
+type timing struct {
+	shift int64 // ticks to add to a decode or composition time: empty edits minus media_time
+	trex  mp4.TrexBox
+}
+
+// maxTicks bounds every time read from an upload, so that sums of a few of them do not overflow.
+const maxTicks = 1 << 61
+
+// ParseInit parses an initialization segment: a moov box, with or without ftyp and other boxes beside it. It returns
+// ErrMalformed, or ErrUnsupported when it is encrypted or has no track that can be packaged.
+func ParseInit(raw []byte) (*Init, error) {
+	list, err := splitBoxes(raw, 0)
+	if err != nil {
+		return nil, err
+	}
+	moov, ok := find(list, "moov")
+	if !ok {
+		return nil, fmt.Errorf("%w: no moov box", ErrMalformed)
+	}
+	ftyp, _ := find(list, "ftyp")
+	return parseMoov(ftyp.raw, moov)
+}
+
+func parseMoov(ftyp []byte, moov box) (*Init, error) {
+	in := &Init{Raw: bytes.Join([][]byte{ftyp, moov.raw}, nil), timing: map[uint32]timing{}, unused: map[uint32]bool{}}
+	list, err := moov.children(0)
+	if err != nil {
+		return nil, err
+	}
+	mvhd, err := need[*mp4.MvhdBox](moov, list, "mvhd")
+	if err != nil {
+		return nil, err
+	}
+	trex, err := parseMvex(list)
+	if err != nil {
+		return nil, err
+	}
+	count := map[media.Kind]int{}
+	for _, b := range list {
+		if b.name != "trak" {
+			continue
+		}
+		t, tm, err := parseTrak(b, mvhd.Timescale)
+		var skip ignored
+		switch {
+		case errors.As(err, &skip):
+			in.Ignored = append(in.Ignored, fmt.Sprintf("track %d: %s", skip.source, skip.why))
+			in.unused[skip.source] = true
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("moov: %w", err)
+		}
+		if _, twice := in.timing[t.Source]; twice || in.unused[t.Source] || t.Source == 0 {
+			return nil, b.malformed(fmt.Sprintf("track_ID %d is not unique", t.Source))
+		}
+		t.Index = count[t.Kind]
+		count[t.Kind]++
+		tm.trex = trex[t.Source]
+		in.timing[t.Source] = tm
+		in.Tracks = append(in.Tracks, t)
+	}
+	if len(in.Tracks) == 0 {
+		return nil, fmt.Errorf("%w: no track to package (%s)", ErrUnsupported, strings.Join(in.Ignored, "; "))
+	}
+	return in, nil
+}
+
+func (in *Init) track(id uint32) *Track {
+	for _, t := range in.Tracks {
+		if t.Source == id {
+			return t
+		}
+	}
+	return nil
+}
+
+func parseMvex(moov []box) (map[uint32]mp4.TrexBox, error) {
+	out := map[uint32]mp4.TrexBox{}
+	mvex, ok := find(moov, "mvex")
+	if !ok {
+		return out, nil
+	}
+	list, err := mvex.children(0)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range list {
+		if b.name != "trex" {
+			continue
+		}
+		t, err := decode[*mp4.TrexBox](b)
+		if err != nil {
+			return nil, err
+		}
+		out[t.TrackID] = *t
+	}
+	return out, nil
+}
+
+// ignored says why a track is left out. It is not a fault of the upload.
+type ignored struct {
+	source uint32
+	why    string
+}
+
+func (i ignored) Error() string { return i.why }
+
+// parseTrak returns the track and its timing. The error is an ignored when the track is of no use here.
+func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
+	fail := func(err error) (*Track, timing, error) { return nil, timing{}, err }
+	list, err := trak.children(0)
+	if err != nil {
+		return fail(err)
+	}
+	tkhd, err := need[*mp4.TkhdBox](trak, list, "tkhd")
+	if err != nil {
+		return fail(err)
+	}
+	mdia, ok := find(list, "mdia")
+	if !ok {
+		return fail(trak.malformed("without mdia"))
+	}
+	inside, err := mdia.children(0)
+	if err != nil {
+		return fail(err)
+	}
+	hdlr, err := need[*mp4.HdlrBox](mdia, inside, "hdlr")
+	if err != nil {
+		return fail(err)
+	}
+	t := &Track{Source: tkhd.TrackID}
+	switch hdlr.HandlerType {
+	case "vide":
+		t.Kind = media.Video
+	case "soun":
+		t.Kind = media.Audio
+	default:
+		return fail(ignored{tkhd.TrackID, fmt.Sprintf("handler %q", hdlr.HandlerType)})
+	}
+	mdhd, err := need[*mp4.MdhdBox](mdia, inside, "mdhd")
+	if err != nil {
+		return fail(err)
+	}
+	if t.Timescale = mdhd.Timescale; t.Timescale == 0 {
+		return fail(mdia.malformed("timescale 0"))
+	}
+	h := header{timescale: t.Timescale, language: packLanguage(mdhd.GetLanguage())}
+	t.Language = languageTag(mdhd.GetLanguage())
+	if elng, ok := find(inside, "elng"); ok && len(elng.body) > 4 {
+		if tag := cleanTag(string(bytes.TrimRight(elng.body[4:], "\x00"))); tag != "" {
+			t.Language, h.elng = tag, tag
+		}
+	}
+	e, err := sampleEntry(mdia, inside, t.Kind)
+	var skip ignored
+	if errors.As(err, &skip) {
+		return fail(ignored{tkhd.TrackID, skip.why})
+	}
+	if err != nil {
+		return fail(err)
+	}
+	t.Bitrate, t.InBand = e.bitrate, e.inBand
+	t.Config = h.config(e)
+	tm, err := parseEdits(list, t.Timescale, movieScale)
+	return t, tm, err
+}
+
+// parseEdits reads the edit list as live encoders write it: empty edits, which delay the track, then the media time at
+// which it starts (ISO/IEC 14496-12 8.6.6; reference ingest.md section 10). The duration of the last edit and its rate
+// have no meaning in a live stream.
+func parseEdits(trak []box, scale, movieScale uint32) (timing, error) {
+	edts, ok := find(trak, "edts")
+	if !ok {
+		return timing{}, nil
+	}
+	list, err := edts.children(0)
+	if err != nil {
+		return timing{}, err
+	}
+	b, ok := find(list, "elst")
+	if !ok {
+		return timing{}, nil
+	}
+	elst, err := decode[*mp4.ElstBox](b)
+	if err != nil {
+		return timing{}, err
+	}
+	var empty, start int64
+	for _, e := range elst.Entries {
+		if e.MediaTime >= 0 {
+			start = e.MediaTime
+			break
+		}
+		if e.SegmentDuration > maxTicks || empty > maxTicks {
+			return timing{}, b.malformed("edit too long")
+		}
+		empty += int64(e.SegmentDuration)
+	}
+	delay := media.At(empty, movieScale).Round(scale)
+	if start > maxTicks || delay > maxTicks {
+		return timing{}, b.malformed("edit too long")
+	}
+	return timing{shift: delay - start}, nil
+}

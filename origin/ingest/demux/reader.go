@@ -1,0 +1,481 @@
+package demux
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Event is what MP4Reader.Next found: an initialization segment or a fragment, never both.
+type Event struct {
+	Init     *Init
+	Fragment *Fragment
+
+	// Of a fragment: what the last styp box (ISO/IEC 14496-12 8.16.2) before it said.
+	First  bool // no other fragment of this track stands between that styp and this one
+	Last   bool // brand lmsg: the last segment of the track
+	Slate  bool // brand slat: filler that the encoder put in for lost input
+	Brands []string
+}
+
+// MP4Reader reads a stream of boxes as encoders push it: header, segments, or both in any mixture, of any length. It holds
+// a header or a moof at a time; media bytes pass through, unless a moof describes several tracks or scattered runs.
+//
+// It is not safe for concurrent use and starts no goroutine.
+type MP4Reader struct {
+	r   *bufio.Reader
+	lim Limits
+	pos int64 // of the next byte
+
+	init   *Init
+	ftyp   []byte
+	tracks map[uint32]*trackState
+	brands []string
+
+	rest    int64   // bytes left of the open mdat; endless when it runs to the end of the body
+	body    *data   // the fragment that was handed out with bytes in that mdat
+	pending []Event // further fragments of a moof
+	trafs   []traf  // of the last moof, waiting for its mdat
+	err     error
+}
+
+// trackState is what lasts over the fragments of a track in one upload.
+type trackState struct {
+	next    int64 // decode time at which the last fragment ended, for uploads without times
+	shift   int32
+	shifted bool
+	seen    bool // a fragment since the last styp
+}
+
+const endless = math.MaxInt64
+
+// NewMP4Reader returns a reader of r. init is the header sent before in another upload, nil when there was none.
+func NewMP4Reader(r io.Reader, init *Init, lim Limits) *MP4Reader {
+	return &MP4Reader{r: bufio.NewReaderSize(r, 16<<10), lim: lim, init: init, tracks: map[uint32]*trackState{}}
+}
+
+// Init returns the header in force, nil when there is none.
+func (m *MP4Reader) Init() *Init { return m.init }
+
+// Position returns the number of bytes consumed.
+func (m *MP4Reader) Position() int64 { return m.pos }
+
+// Next returns the next header or fragment. What was left unread of the previous fragment is skipped. A header sent again
+// unchanged is the same *Init as before.
+//
+// It returns io.EOF when the body ended between boxes, ErrTruncated when inside one, ErrMalformed, ErrTooLarge,
+// ErrUnsupported, ErrNoInit when a fragment comes without its header, or the error of the underlying reader. After an
+// error it returns that again.
+func (m *MP4Reader) Next() (Event, error) {
+	if m.err != nil {
+		return Event{}, m.err
+	}
+	ev, err := m.next()
+	if err != nil {
+		m.err = err
+		m.pending = nil
+	}
+	return ev, err
+}
+
+func (m *MP4Reader) next() (Event, error) {
+	if len(m.pending) > 0 {
+		ev := m.pending[0]
+		m.pending = m.pending[1:]
+		return ev, nil
+	}
+	if err := m.finish(); err != nil {
+		return Event{}, err
+	}
+	for {
+		h, err := m.header()
+		if err != nil {
+			return Event{}, err
+		}
+		switch h.name {
+		case "ftyp", "styp", "moov", "moof":
+			b, err := m.hold(h)
+			if err != nil {
+				return Event{}, err
+			}
+			ev, err := m.handle(b)
+			if err != nil || ev.Init != nil {
+				return ev, err
+			}
+		case "mdat":
+			ev, err := m.mdat(h)
+			if err != nil || ev.Fragment != nil {
+				return ev, err
+			}
+		default:
+			if err := m.skip(h); err != nil {
+				return Event{}, err
+			}
+		}
+	}
+}
+
+// boxHead is the header of a box in the stream.
+type boxHead struct {
+	name string
+	pos  int64
+	raw  []byte // 8 or 16 bytes
+	body int64  // bytes that follow, endless for size 0
+}
+
+// header reads the next box header (ISO/IEC 14496-12 4.2.2).
+func (m *MP4Reader) header() (h boxHead, err error) {
+	h.pos, h.raw = m.pos, make([]byte, 8, 16)
+	n, err := io.ReadFull(m.r, h.raw)
+	m.pos += int64(n)
+	if err == io.EOF && n == 0 {
+		if m.trafs != nil {
+			return h, fmt.Errorf("%w: moof without mdat, at %d", ErrTruncated, m.pos)
+		}
+		return h, io.EOF
+	}
+	if err != nil {
+		return h, m.ended(err, "box header", h.pos)
+	}
+	h.name = string(h.raw[4:])
+	for _, c := range h.raw[4:] {
+		if c < 0x20 || c == 0x7f {
+			return h, fmt.Errorf("%w: no box type but % x, at %d", ErrMalformed, h.raw[4:], h.pos)
+		}
+	}
+	size := uint64(binary.BigEndian.Uint32(h.raw))
+	switch size {
+	case 0:
+		h.body = endless
+		return h, nil
+	case 1:
+		h.raw = h.raw[:16]
+		n, err := io.ReadFull(m.r, h.raw[8:])
+		m.pos += int64(n)
+		if err != nil {
+			return h, m.ended(err, h.name, h.pos)
+		}
+		size = binary.BigEndian.Uint64(h.raw[8:])
+	}
+	if size < uint64(len(h.raw)) || size > maxTicks {
+		return h, fmt.Errorf("%w: box %q of size %d, at %d", ErrMalformed, h.name, size, h.pos)
+	}
+	h.body = int64(size) - int64(len(h.raw))
+	return h, nil
+}
+
+// ended turns the end of the body inside a box into ErrTruncated; other errors pass.
+func (m *MP4Reader) ended(err error, where string, pos int64) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: the body ends in %s, at %d", ErrTruncated, where, m.pos)
+	}
+	return fmt.Errorf("reading %s at %d: %w", where, pos, err)
+}
+
+// hold reads a box whole. Memory grows with the bytes that arrive, not with the size that the box claims.
+func (m *MP4Reader) hold(h boxHead) (box, error) {
+	if h.body == endless {
+		return box{}, fmt.Errorf("%w: box %q without size, at %d", ErrMalformed, h.name, h.pos)
+	}
+	if h.body > m.lim.Header {
+		return box{}, fmt.Errorf("%w: box %q of %d bytes, at %d", ErrTooLarge, h.name, h.body, h.pos)
+	}
+	raw, err := m.read(h.raw, h.body, h)
+	if err != nil {
+		return box{}, err
+	}
+	return box{name: h.name, raw: raw, body: raw[len(h.raw):], pos: h.pos}, nil
+}
+
+// read appends n bytes to b.
+func (m *MP4Reader) read(b []byte, n int64, h boxHead) ([]byte, error) {
+	buf := bytes.NewBuffer(b)
+	buf.Grow(int(min(n, 64<<10)))
+	got, err := io.CopyN(buf, m.r, n)
+	m.pos += got
+	if err != nil {
+		return nil, m.ended(err, h.name, h.pos)
+	}
+	return buf.Bytes(), nil
+}
+
+// discard drops n bytes, or all when n is endless.
+func (m *MP4Reader) discard(n int64, where string) error {
+	if n == endless {
+		got, err := io.Copy(io.Discard, m.r)
+		m.pos += got
+		if err != nil {
+			return m.ended(err, where, m.pos)
+		}
+		return nil
+	}
+	got, err := io.CopyN(io.Discard, m.r, n)
+	m.pos += got
+	if err != nil {
+		return m.ended(err, where, m.pos)
+	}
+	return nil
+}
+
+func (m *MP4Reader) skip(h boxHead) error {
+	if h.body != endless && h.body > m.lim.Fragment {
+		return fmt.Errorf("%w: box %q of %d bytes, at %d", ErrTooLarge, h.name, h.body, h.pos)
+	}
+	return m.discard(h.body, h.name)
+}
+
+func (m *MP4Reader) handle(b box) (Event, error) {
+	switch b.name {
+	case "ftyp":
+		m.ftyp = b.raw
+	case "styp":
+		m.brands = brandsOf(b.body)
+		for _, t := range m.tracks {
+			t.seen = false
+		}
+	case "moov":
+		init, err := parseMoov(m.ftyp, b)
+		if err != nil {
+			return Event{}, err
+		}
+		if m.init == nil || !bytes.Equal(init.Raw, m.init.Raw) {
+			m.init = init
+			clear(m.tracks)
+		}
+		return Event{Init: m.init}, nil
+	case "moof":
+		if m.init == nil {
+			return Event{}, fmt.Errorf("%w before moof at %d", ErrNoInit, b.pos)
+		}
+		if m.trafs != nil {
+			return Event{}, b.malformed("the one before has no mdat")
+		}
+		trafs, err := m.init.parseMoof(b, m.lim)
+		if err != nil {
+			return Event{}, err
+		}
+		for _, t := range trafs {
+			if t.track != nil && len(t.samples) > 0 {
+				m.trafs = append(m.trafs, t)
+			}
+		}
+	}
+	return Event{}, nil
+}
+
+// brandsOf returns the compatible brands of a styp or ftyp, and its major brand first.
+func brandsOf(body []byte) []string {
+	const most = 64
+	var out []string
+	for i := 0; i+4 <= len(body) && len(out) < most; i += 4 {
+		if i != 4 { // minor_version
+			out = append(out, string(body[i:i+4]))
+		}
+	}
+	return out
+}
+
+// mdat opens the mdat that belongs to the last moof and returns the first fragment with bytes in it. An mdat without
+// moof, or of ignored tracks, is skipped.
+func (m *MP4Reader) mdat(h boxHead) (Event, error) {
+	trafs := m.trafs
+	m.trafs, m.rest = nil, h.body
+	if len(trafs) == 0 {
+		return Event{}, m.finish()
+	}
+	start, end := m.pos, int64(maxTicks)
+	if h.body != endless {
+		end = start + h.body
+	}
+	if !settle(trafs, start, end) {
+		return Event{}, fmt.Errorf("%w: samples outside of mdat, at %d", ErrMalformed, h.pos)
+	}
+	if len(trafs) == 1 {
+		if r, ok := trafs[0].contiguous(); ok {
+			return m.stream(&trafs[0], r, h)
+		}
+	}
+	return m.whole(trafs, h)
+}
+
+// settle reports whether the runs lie in the mdat at [start, end). Base offsets that count from the start of another file,
+// and runs that carry no position, are moved so that the first run begins the mdat.
+func settle(trafs []traf, start, end int64) bool {
+	first := int64(math.MaxInt64)
+	for i := range trafs {
+		for _, r := range trafs[i].runs {
+			first = min(first, r.start)
+		}
+	}
+	inside := func(by int64) bool {
+		for i := range trafs {
+			for _, r := range trafs[i].runs {
+				if r.start+by < start || r.end+by > end {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	if first == math.MaxInt64 || inside(0) {
+		return true
+	}
+	by := start - first
+	if !inside(by) {
+		return false
+	}
+	for i := range trafs {
+		for k := range trafs[i].runs {
+			trafs[i].runs[k].start += by
+			trafs[i].runs[k].end += by
+		}
+	}
+	return true
+}
+
+// stream hands out the fragment of a moof while its bytes arrive.
+func (m *MP4Reader) stream(t *traf, r run, h boxHead) (Event, error) {
+	ev, err := m.event(t)
+	if err != nil {
+		return Event{}, err
+	}
+	if r.end-r.start > math.MaxUint32-8 {
+		return Event{}, fmt.Errorf("%w: fragment of %d bytes, at %d", ErrTooLarge, r.end-r.start, h.pos)
+	}
+	if r.end > r.start {
+		if err := m.take(r.start - m.pos); err != nil {
+			return Event{}, err
+		}
+	}
+	m.body = &data{m: m, left: r.end - r.start}
+	ev.Fragment.Body = m.body
+	return ev, nil
+}
+
+// whole reads the mdat into memory and hands out a fragment per track fragment.
+func (m *MP4Reader) whole(trafs []traf, h boxHead) (Event, error) {
+	start, end := m.pos, m.pos
+	for i := range trafs {
+		for _, r := range trafs[i].runs {
+			end = max(end, r.end)
+		}
+	}
+	if end-start > m.lim.Fragment {
+		return Event{}, fmt.Errorf("%w: mdat of %d bytes for several tracks, at %d", ErrTooLarge, end-start, h.pos)
+	}
+	b, err := m.read(nil, end-start, h)
+	if err != nil {
+		return Event{}, err
+	}
+	if m.rest != endless {
+		m.rest -= end - start
+	}
+	if err := m.finish(); err != nil {
+		return Event{}, err
+	}
+	for i := range trafs {
+		ev, err := m.event(&trafs[i])
+		if err != nil {
+			return Event{}, err
+		}
+		parts := make([]io.Reader, 0, len(trafs[i].runs))
+		for _, r := range trafs[i].runs {
+			parts = append(parts, bytes.NewReader(b[r.start-start:r.end-start]))
+		}
+		if len(parts) == 1 {
+			ev.Fragment.Body = parts[0]
+		} else {
+			ev.Fragment.Body = io.MultiReader(parts...)
+		}
+		m.pending = append(m.pending, ev)
+	}
+	ev := m.pending[0]
+	m.pending = m.pending[1:]
+	return ev, nil
+}
+
+// event makes the fragment of t: fills in a missing time and normalises composition.
+func (m *MP4Reader) event(t *traf) (Event, error) {
+	st := m.tracks[t.track.Source]
+	if st == nil {
+		st = &trackState{next: t.timing.shift}
+		m.tracks[t.track.Source] = st
+	}
+	if !t.timed {
+		t.time = st.next
+	}
+	st.next = t.time + t.duration()
+	if !st.shifted {
+		st.shift, st.shifted = t.composition(), true
+	}
+	f, err := t.fragment(st.shift)
+	if err != nil {
+		return Event{}, err
+	}
+	ev := Event{Fragment: f, First: !st.seen, Brands: m.brands}
+	st.seen = true
+	for _, b := range m.brands {
+		ev.Last = ev.Last || b == "lmsg"
+		ev.Slate = ev.Slate || b == "slat"
+	}
+	return ev, nil
+}
+
+// take drops n bytes of the open mdat.
+func (m *MP4Reader) take(n int64) error {
+	if m.rest != endless {
+		m.rest -= n
+	}
+	return m.discard(n, "mdat")
+}
+
+// finish drops what is left of the open mdat.
+func (m *MP4Reader) finish() error {
+	if m.body != nil {
+		b := m.body
+		m.body = nil
+		if b.err != nil {
+			return b.err
+		}
+		if err := m.take(b.left); err != nil {
+			return err
+		}
+		b.left = 0
+	}
+	n := m.rest
+	m.rest = 0
+	return m.discard(n, "mdat")
+}
+
+// data is the Body of a streamed fragment.
+type data struct {
+	m    *MP4Reader
+	left int64
+	err  error
+}
+
+func (d *data) Read(p []byte) (int, error) {
+	switch {
+	case d.err != nil:
+		return 0, d.err
+	case d.left == 0:
+		return 0, io.EOF
+	case d.m.body != d:
+		return 0, errors.New("demux: fragment read after the next one was asked for")
+	}
+	n, err := d.m.r.Read(p[:min(int64(len(p)), d.left)])
+	d.left -= int64(n)
+	d.m.pos += int64(n)
+	if d.m.rest != endless {
+		d.m.rest -= int64(n)
+	}
+	if err != nil && d.left > 0 {
+		d.err = d.m.ended(err, "mdat", d.m.pos)
+		return n, d.err
+	}
+	return n, nil
+}
