@@ -1,0 +1,145 @@
+package smooth
+
+import (
+	"headwater/packager"
+	"headwater/packager/media"
+)
+
+// stream is what one StreamIndex shows.
+type stream struct {
+	name   string
+	levels []level
+	chunks []chunk
+}
+
+// level is one QualityLevel and the segments of its track that it can stand for.
+type level struct {
+	codec
+	track    *packager.TrackWindow
+	segments []media.Segment
+}
+
+// chunk is one c element, in TimeScale.
+type chunk struct{ start, duration int64 }
+
+const (
+	// staleSegments is how many segments a rendition may lag behind the others of a live stream before it is left out.
+	staleSegments = 4
+	// settledChunks is how many chunks the first stream must list before another may be missing altogether.
+	settledChunks = 3
+)
+
+// streams returns the streams of w, video first. The chunks of a stream are those that all its levels have. While w is
+// Live, the newest lookAhead of them are held back.
+func streams(w *packager.Window, lookAhead int) ([]stream, error) {
+	var all []stream
+	index := map[string]int{}
+	for i := range w.Tracks {
+		t := &w.Tracks[i]
+		l, ok := makeLevel(t)
+		if !ok {
+			continue
+		}
+		name := streamName(&t.Track)
+		at, found := index[name]
+		if !found {
+			at, index[name] = len(all), len(all)
+			all = append(all, stream{name: name})
+		}
+		all[at].levels = append(all[at].levels, l)
+	}
+	var out []stream
+	for i := range all {
+		s := &all[i]
+		s.settle(w)
+		if w.Live {
+			s.chunks = s.chunks[:max(0, len(s.chunks)-lookAhead)]
+		}
+		if len(s.chunks) > 0 {
+			out = append(out, *s)
+			continue
+		}
+		if len(out) == 0 || len(out[0].chunks) < settledChunks {
+			// Clients read a live manifest once: better none yet than one without sound.
+			return nil, packager.ErrNoMedia
+		}
+	}
+	if len(out) == 0 {
+		return nil, packager.ErrNoMedia
+	}
+	return out, nil
+}
+
+// makeLevel returns t as a quality level: its segments since the CodecPrivateData last changed.
+func makeLevel(t *packager.TrackWindow) (l level, ok bool) {
+	config := t.Last().Config
+	l.track = t
+	if l.codec, ok = readCodec(t.Kind, config); !ok {
+		return l, false
+	}
+	first := len(t.Segments)
+	for first > 0 {
+		c := t.Segments[first-1].Config
+		if c != config && c.ID != config.ID {
+			if other, _ := readCodec(t.Kind, c); other != l.codec {
+				break
+			}
+			config = c
+		}
+		first--
+	}
+	l.segments = t.Segments[first:]
+	return l, true
+}
+
+// settle settles the levels and chunks of s. The longest level is the measure: one that has less than half of it, or
+// that has stopped while others go on, is left out, since it would keep the others' chunks from being listed.
+func (s *stream) settle(w *packager.Window) {
+	longest := 0
+	var newest int64
+	for i, l := range s.levels {
+		if len(l.segments) > len(s.levels[longest].segments) {
+			longest = i
+		}
+		newest = max(newest, l.end())
+	}
+	lag := staleSegments * Time(int64(w.TargetDuration), 1e9)
+	kept := s.levels[:0:0]
+	for _, l := range s.levels {
+		if 2*len(l.segments) < len(s.levels[longest].segments) || w.Live && l.end() < newest-lag {
+			continue
+		}
+		kept = append(kept, l)
+	}
+	s.levels = kept
+	s.chunks = kept[0].chunks()
+	for _, l := range kept[1:] {
+		s.chunks = intersect(s.chunks, l)
+	}
+}
+
+func (l level) end() int64 { return Time(l.segments[len(l.segments)-1].End(), l.track.Timescale) }
+
+func (l level) chunks() []chunk {
+	out := make([]chunk, len(l.segments))
+	for i := range l.segments {
+		s := &l.segments[i]
+		out[i].start = Time(s.Start, l.track.Timescale)
+		out[i].duration = Time(s.End(), l.track.Timescale) - out[i].start
+	}
+	return out
+}
+
+// intersect keeps the chunks that l has too, in place.
+func intersect(chunks []chunk, l level) []chunk {
+	out, i := chunks[:0], 0
+	for _, c := range chunks {
+		for i < len(l.segments) && Time(l.segments[i].Start, l.track.Timescale) < c.start-tolerance {
+			i++
+		}
+		if i < len(l.segments) && Time(l.segments[i].Start, l.track.Timescale) <= c.start+tolerance {
+			out = append(out, c)
+		}
+	}
+	return out
+}
