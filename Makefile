@@ -18,7 +18,7 @@ CONSOLE := origin/console/web
 
 # Programs the tests call, as program:Debian-package.
 TOOLS      := ffmpeg:ffmpeg ffprobe:ffmpeg chromium:chromium varnishd:varnish xmllint:libxml2-utils
-BENCHTOOLS := nginx:nginx-light wrk:wrk
+BENCHTOOLS := nginx:nginx wrk:wrk
 
 # install NAME:PACKAGE... installs with apt what is not there yet.
 define install

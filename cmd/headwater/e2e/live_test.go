@@ -1,0 +1,146 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"github.com/stretchr/testify/require"
+)
+
+// TestRealPushesPlayInChromiumAndReadInFFmpeg pushes with ffmpeg in each protocol. Each of the outputs plays for 60 s
+// in its player and is decoded for as long by ffmpeg, all at the same time.
+func TestRealPushesPlayInChromiumAndReadInFFmpeg(t *testing.T) {
+	source := sourceOffset(t)
+	for _, p := range pushes {
+		t.Run(p.name, func(t *testing.T) {
+			s := serve(t, "")
+			encoder := p.run(t, s)
+			hls, dash := s.out(p.channel, hlsManifest), s.out(p.channel, dashManifest)
+			ts, mss := s.out(p.channel, tsManifest), s.out(p.channel, mssManifest)
+			await(t, 20*time.Second, hls, dash, ts, mss)
+			time.Sleep(8 * time.Second) // players keep three segments between them and the live edge
+
+			readers := map[string]*reader{
+				"HLS with CMAF segments": read(t, "HLS with CMAF", hls),
+				"HLS with TS segments":   read(t, "HLS with TS", ts),
+				"DASH":                   read(t, "DASH", dash),
+			}
+			var smooth capture
+			var together sync.WaitGroup
+			together.Go(func() { smooth = readSmooth(t, mss, readingTime) })
+			reports := play(t, readingTime,
+				job{Name: "HLS with CMAF segments in hls.js", Player: "hlsjs", URL: hls},
+				job{Name: "HLS with TS segments in hls.js", Player: "hlsjs", URL: ts},
+				job{Name: "DASH in dash.js", Player: "dashjs", URL: dash},
+				job{Name: "Smooth in dash.js", Player: "mss", URL: mss})
+			together.Wait()
+
+			require.True(t, encoder.running(), "the encoder ended")
+			for name, r := range reports {
+				t.Run("plays "+name, func(t *testing.T) {
+					t.Log(r.summary())
+					requirePlayedWell(t, r, readingTime)
+				})
+			}
+			for name, r := range readers {
+				c := r.finish(t)
+				t.Run("ffmpeg reads "+name, func(t *testing.T) { requireReadsWell(t, c, 58, source) })
+			}
+			t.Run("ffmpeg reads Smooth", func(t *testing.T) { requireReadsWell(t, smooth, 50, source) })
+			t.Run("strict parsers read the playlists", func(t *testing.T) {
+				requirePlaylists(t, hls)
+				requirePlaylists(t, ts)
+			})
+			require.NotContains(t, s.output(), "panic")
+		})
+	}
+}
+
+// requirePlaylists reads a multivariant playlist and every playlist it names with two strict parsers.
+func requirePlaylists(t *testing.T, multivariant string) {
+	t.Helper()
+	status, body := fetch(multivariant)
+	require.Equal(t, 200, status)
+	requireParses(t, body)
+	list, kind, err := m3u8.DecodeFrom(bytes.NewReader(body), true)
+	require.NoError(t, err, "%s", body)
+	require.Equal(t, m3u8.MASTER, kind)
+	for _, u := range playlistURLs(t, multivariant, list.(*m3u8.MasterPlaylist)) {
+		status, body := fetch(u)
+		require.Equal(t, 200, status, u)
+		requireParses(t, body)
+		_, kind, err := m3u8.DecodeFrom(bytes.NewReader(body), true)
+		require.NoError(t, err, "%s", body)
+		require.Equal(t, m3u8.MEDIA, kind)
+	}
+}
+
+// playlistURLs returns the URLs of the media playlists that a multivariant playlist names, once each.
+func playlistURLs(t testing.TB, multivariant string, m *m3u8.MasterPlaylist) (all []string) {
+	t.Helper()
+	base, err := url.Parse(multivariant)
+	require.NoError(t, err)
+	seen := map[string]bool{"": true}
+	add := func(uri string) {
+		if seen[uri] {
+			return
+		}
+		seen[uri] = true
+		u, err := base.Parse(uri)
+		require.NoError(t, err)
+		all = append(all, u.String())
+	}
+	for _, v := range m.Variants {
+		add(v.URI)
+		for _, a := range v.Alternatives {
+			add(a.URI)
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// TestPlayersContinueAfterTheEncoderWasKilledAndRestarted kills ffmpeg in the middle of a stream and starts it again
+// two seconds later, as a supervisor does. Every player is playing new media within 10 s of that.
+func TestPlayersContinueAfterTheEncoderWasKilledAndRestarted(t *testing.T) {
+	for _, p := range []push{pushes[0], pushes[2]} {
+		t.Run(p.name, func(t *testing.T) {
+			s := serve(t, "")
+			encoder := p.run(t, s)
+			hls, dash, mss := s.out(p.channel, hlsManifest), s.out(p.channel, dashManifest), s.out(p.channel, mssManifest)
+			await(t, 20*time.Second, hls, dash, mss)
+			time.Sleep(8 * time.Second)
+			var together sync.WaitGroup
+			together.Go(func() {
+				time.Sleep(15 * time.Second)
+				encoder.kill()
+				time.Sleep(2 * time.Second)
+				p.run(t, s)
+			})
+			const watched = 50 * time.Second
+			reports := play(t, watched,
+				job{Name: "hls.js", Player: "hlsjs", URL: hls},
+				job{Name: "dash.js", Player: "dashjs", URL: dash},
+				job{Name: "dash.js with Smooth", Player: "mss", URL: mss})
+			together.Wait()
+			for name, r := range reports {
+				t.Run(name+" goes on", func(t *testing.T) {
+					t.Log(r.summary())
+					require.Empty(t, r.Fatal)
+					require.LessOrEqual(t, r.LongestStallMs, 10000)
+					last := r.Positions[len(r.Positions)-20:] // the last 10 s
+					require.InDelta(t, (last[19][0]-last[0][0])/1000, last[19][1]-last[0][1], 1, "it plays at the end: %v", last)
+					require.Greater(t, r.PlayedSeconds+r.JumpedSeconds, watched.Seconds()-12)
+				})
+			}
+			require.NotContains(t, strings.ToLower(s.output()), "panic")
+		})
+	}
+}
