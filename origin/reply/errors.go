@@ -1,0 +1,131 @@
+package reply
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"headwater/auth"
+	"headwater/origin/channel"
+	"headwater/origin/ingest/demux"
+	"headwater/origin/timeline"
+	"headwater/packager"
+	"headwater/storage"
+)
+
+// StatusClientGone is what metrics and logs show when the client left before its answer. It never reaches anybody.
+const StatusClientGone = 499
+
+// Errors of requests themselves, for those that no lower package owns. Wrap them with what was asked for.
+var (
+	ErrNoRoute     = errors.New("nothing is served here")                 // 404
+	ErrNoEndpoint  = errors.New("no such origin endpoint or manifest")    // 404
+	ErrTooEarly    = errors.New("not available yet")                      // 404, may exist soon
+	ErrMethod      = errors.New("method not allowed")                     // 405; the caller sets Allow
+	ErrBadRequest  = errors.New("bad request")                            // 400
+	ErrTooLarge    = errors.New("body too large")                         // 413
+	ErrNoLookAhead = errors.New("fragment exists, what follows does not") // 412, Smooth
+	ErrConflict    = errors.New("another source holds this input")        // 409
+	ErrThrottled   = errors.New("too many requests")                      // 429
+	ErrBlocked     = errors.New("what was waited for did not come")       // 503, blocking playlist reload
+	ErrStopping    = errors.New("the server is stopping")                 // 503
+)
+
+// Answer is what a client is told about an error.
+type Answer struct {
+	Status int
+	Type   string // x-amzn-ErrorType
+	Reason string // the rule, in snake case; a refusal by auth names its own
+	Text   string // for people, within AWS's limits for messages
+	Soon   bool   // what is not there may be in a moment: caches may keep the answer for a second only
+	detail bool   // the error's own text helps the client and gives nothing away
+}
+
+// rule is one line of the table.
+type rule struct {
+	err error
+	Answer
+}
+
+// table maps errors to answers; the first line that matches decides. Statuses of ingest follow DASH-IF Live Media Ingest
+// (reference/ingest.md, section 2), those of playback MediaPackage (reference/mediapackage.md, 3a), types the AWS services.
+var table = []rule{
+	// Who may.
+	{auth.ErrUnauthenticated, Answer{401, "UnauthorizedException", "unauthenticated", "Credentials are required", false, false}},
+	{auth.ErrDenied, Answer{403, "AccessDeniedException", "denied", "Access denied", false, false}},
+
+	// What exists.
+	{ErrNoRoute, Answer{404, "ResourceNotFoundException", "no_route", "Nothing is served here", false, false}},
+	{ErrNoEndpoint, Answer{404, "ResourceNotFoundException", "no_endpoint", "No such origin endpoint or manifest", false, false}},
+	{channel.ErrNotFound, Answer{404, "ResourceNotFoundException", "no_channel", "No such channel", true, false}},
+	{ErrTooEarly, Answer{404, "ResourceNotFoundException", "too_early", "Not available yet", true, false}},
+	{timeline.ErrNotYet, Answer{404, "ResourceNotFoundException", "too_early", "Not available yet", true, false}},
+	{packager.ErrNoMedia, Answer{404, "ResourceNotFoundException", "no_media", "No media yet", true, false}},
+	{timeline.ErrGone, Answer{404, "ResourceNotFoundException", "gone", "Not available any more", false, false}},
+	{timeline.ErrOutside, Answer{404, "ResourceNotFoundException", "outside_window", "Outside the start-over window", false, true}},
+	{timeline.ErrNoTrack, Answer{404, "ResourceNotFoundException", "no_track", "No such track", false, false}},
+	{packager.ErrNoTrack, Answer{404, "ResourceNotFoundException", "no_track", "No such track", false, false}},
+	{storage.ErrNotFound, Answer{404, "ObjectNotFoundException", "no_object", "No such object", false, false}},
+
+	// What was asked in a wrong way.
+	{ErrMethod, Answer{405, "MethodNotAllowedException", "method", "Method not allowed", false, false}},
+	{channel.ErrInvalid, Answer{400, "ValidationException", "invalid_name", "Invalid name or setting", false, true}},
+	{channel.ErrTooMany, Answer{429, "ServiceQuotaExceededException", "max_channels", "Too many channels", false, false}},
+	{timeline.ErrBadWindow, Answer{400, "ValidationException", "bad_window", "Bad start or end", false, true}},
+	{storage.ErrInvalidKey, Answer{400, "ValidationException", "invalid_key", "Invalid object name", false, false}},
+	{ErrNoLookAhead, Answer{412, "PreconditionFailedException", "look_ahead", "The following fragments are not there yet", true, false}},
+	{ErrThrottled, Answer{429, "ThrottlingException", "throttled", "Too many requests", false, false}},
+
+	// What was pushed.
+	{demux.ErrNoInit, Answer{412, "PreconditionFailedException", "no_init", "Initialization segment missing", false, true}},
+	{demux.ErrUnsupported, Answer{415, "UnsupportedMediaTypeException", "unsupported_media", "Unsupported media", false, true}},
+	{demux.ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "media_limit", "Media exceeds a limit", false, true}},
+	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, false}},
+	{demux.ErrTruncated, Answer{400, "ValidationException", "truncated", "Media ends too early", false, true}},
+	{demux.ErrMalformed, Answer{400, "ValidationException", "malformed", "Malformed media", false, true}},
+	{timeline.ErrBackwards, Answer{409, "ConflictException", "number_backwards", "Segment number goes backwards", false, true}},
+	{timeline.ErrOverlap, Answer{409, "ConflictException", "overlap", "Segment overlaps another", false, true}},
+	{timeline.ErrDuplicate, Answer{409, "ConflictException", "duplicate", "Segment exists already", false, true}},
+	{ErrConflict, Answer{409, "ConflictException", "conflict", "Another source holds this input", false, true}},
+	{ErrBadRequest, Answer{400, "ValidationException", "bad_request", "Bad request", false, true}},
+
+	// What we cannot do.
+	{storage.ErrNoSpace, Answer{507, "InsufficientStorageException", "no_space", "No space left", false, false}},
+	{storage.ErrIO, Answer{503, "ServiceUnavailableException", "storage", "Storage does not answer", false, false}},
+	{storage.ErrClosed, stopped},
+	{ErrStopping, stopped},
+	{ErrBlocked, Answer{503, "ServiceUnavailableException", "blocked", "What was waited for did not come", false, false}},
+	{context.DeadlineExceeded, Answer{503, "ServiceUnavailableException", "deadline", "It took too long", false, false}},
+	{context.Canceled, Answer{StatusClientGone, "", "client_gone", "Client left", false, false}},
+	{http.ErrAbortHandler, Answer{StatusClientGone, "", "client_gone", "Client left", false, false}},
+}
+
+// stopped is the answer while the server stops, and unknown the one to an error that is not in the table.
+var (
+	stopped = Answer{503, "ServiceUnavailableException", "stopping", "The server is stopping", false, false}
+	unknown = Answer{500, "InternalServerError", "internal", "Internal error", false, false}
+)
+
+// Describe returns what the table says of err: also for metrics, which count by Reason. Several errors joined are
+// answered by the first line of the table that any of them matches. A *http.MaxBytesError counts as ErrTooLarge.
+func Describe(err error) Answer {
+	var refused *auth.RefusedError
+	reason := ""
+	if errors.As(err, &refused) {
+		reason = refused.Reason
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		err = ErrTooLarge
+	}
+	for i := range table {
+		if errors.Is(err, table[i].err) {
+			a := table[i].Answer
+			if reason != "" {
+				a.Reason = reason
+			}
+			return a
+		}
+	}
+	return unknown
+}

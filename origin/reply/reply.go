@@ -1,0 +1,152 @@
+// Package reply answers requests that fail: the one table from error to status, the JSON body that says why, and the
+// request's ID and logger that travel in its context. It serves nothing that succeeds and decides about nobody.
+package reply
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"headwater/auth"
+)
+
+// RequestIDHeader is on every answer, as AWS's services have it (reference/mediastore.md, 1.8).
+const RequestIDHeader = "X-Amzn-Requestid"
+
+// Header names and limits of an error's answer.
+const (
+	errorTypeHeader = "X-Amzn-Errortype"
+	maxMessage      = 255 // characters, as in the model of AWS's errors
+	soon            = "max-age=1"
+)
+
+// contextKey is the type of this package's only context key.
+type contextKey struct{}
+
+// request is what travels with a request.
+type request struct {
+	id  string
+	log *slog.Logger
+}
+
+// Requests returns middleware that gives each request an ID of 26 characters, tells it in the answer's header, and
+// keeps it with log in the request's context. What a client sends as an ID is not believed.
+func Requests(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id := rand.Text()
+			w.Header()[RequestIDHeader] = []string{id}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, &request{id, log})))
+		})
+	}
+}
+
+// RequestID returns the request's ID, or "" when the request did not pass Requests.
+func RequestID(ctx context.Context) string {
+	if q, ok := ctx.Value(contextKey{}).(*request); ok {
+		return q.id
+	}
+	return ""
+}
+
+// Logger returns a logger whose lines carry the request's ID, or a silent one when the request did not pass Requests.
+func Logger(ctx context.Context) *slog.Logger {
+	if q, ok := ctx.Value(contextKey{}).(*request); ok {
+		return q.log.With("request", q.id)
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// body is the JSON of an error.
+type body struct {
+	Message   string
+	Reason    string
+	RequestId string //nolint:revive // the name on the wire
+}
+
+// WriteError answers with what the table says of err, and logs the rule that fired. It must be called before anything
+// else of the answer was written; headers that describe a body are replaced, others (Allow, CORS) stay. When the client
+// has gone nothing but a status for the metrics is written.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	a := Describe(err)
+	if a.Status == StatusClientGone && r.Context().Err() == nil {
+		a = stopped // something else than the client ended the work
+	}
+	logAnswer(r, a, err)
+	h := w.Header()
+	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Accept-Ranges",
+		"Content-Range", "Content-Disposition"} {
+		h.Del(name)
+	}
+	if a.Status == StatusClientGone {
+		w.WriteHeader(a.Status)
+		return
+	}
+	id := RequestID(r.Context())
+	if id == "" {
+		id = rand.Text()
+		h[RequestIDHeader] = []string{id}
+	}
+	var refused *auth.RefusedError
+	if errors.As(err, &refused) {
+		for _, c := range refused.Challenge {
+			h.Add("Www-Authenticate", c)
+		}
+	}
+	if a.Soon {
+		h["Cache-Control"] = []string{soon}
+	}
+	data, jsonErr := json.Marshal(body{Message: a.message(err), Reason: a.Reason, RequestId: id})
+	if jsonErr != nil {
+		data = []byte("{}") // three strings always marshal
+	}
+	h["Content-Type"] = []string{"application/json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(data))}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h[errorTypeHeader] = []string{a.Type}
+	w.WriteHeader(a.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(data) // the client may have gone; nobody else wants to know
+	}
+}
+
+// logAnswer writes one line: what we did wrong as an error, refusals as information, the ordinary rest for debugging.
+func logAnswer(r *http.Request, a Answer, err error) {
+	level := slog.LevelInfo
+	switch {
+	case a.Status >= 500:
+		level = slog.LevelError
+	case a.Status == http.StatusNotFound, a.Status == StatusClientGone:
+		level = slog.LevelDebug
+	}
+	log := Logger(r.Context())
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	log.Log(r.Context(), level, "request refused", "status", a.Status, "reason", a.Reason, "method", r.Method,
+		"path", r.URL.Path, "client", r.RemoteAddr, "error", err)
+}
+
+// message returns the text for the client: the rule's own, and for a client's mistake what exactly was wrong. AWS's model
+// of messages allows [ \w:.?-] and 255 characters; everything else becomes '-'.
+func (a Answer) message(err error) string {
+	text := a.Text
+	if a.detail {
+		text += ": " + err.Error()
+	}
+	text = strings.Map(func(c rune) rune {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', strings.ContainsRune(" _:.?-", c):
+			return c
+		case c == '"', c == '\'':
+			return -1
+		}
+		return '-'
+	}, text)
+	return text[:min(len(text), maxMessage)]
+}

@@ -1,0 +1,130 @@
+package reply_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"headwater/auth"
+	"headwater/origin/channel"
+	"headwater/origin/ingest/demux"
+	"headwater/origin/reply"
+	"headwater/origin/timeline"
+	"headwater/storage"
+)
+
+func TestErrorsBecomeAnswers(t *testing.T) {
+	tests := []struct {
+		err    error
+		status int
+		kind   string
+		reason string
+		cache  string
+	}{
+		{auth.Deny("allow_ips").Err(), 403, "AccessDeniedException", "allow_ips", ""},
+		{channel.ErrNotFound, 404, "ResourceNotFoundException", "no_channel", "max-age=1"},
+		{reply.ErrNoEndpoint, 404, "ResourceNotFoundException", "no_endpoint", ""},
+		{timeline.ErrNotYet, 404, "ResourceNotFoundException", "too_early", "max-age=1"},
+		{timeline.ErrGone, 404, "ResourceNotFoundException", "gone", ""},
+		{storage.ErrNotFound, 404, "ObjectNotFoundException", "no_object", ""},
+		{storage.ErrNoSpace, 507, "InsufficientStorageException", "no_space", ""},
+		{storage.ErrIO, 503, "ServiceUnavailableException", "storage", ""},
+		{demux.ErrMalformed, 400, "ValidationException", "malformed", ""},
+		{demux.ErrUnsupported, 415, "UnsupportedMediaTypeException", "unsupported_media", ""},
+		{demux.ErrNoInit, 412, "PreconditionFailedException", "no_init", ""},
+		{demux.ErrTooLarge, 413, "RequestEntityTooLargeException", "media_limit", ""},
+		{&http.MaxBytesError{Limit: 7}, 413, "RequestEntityTooLargeException", "max_upload", ""},
+		{timeline.ErrBackwards, 409, "ConflictException", "number_backwards", ""},
+		{context.DeadlineExceeded, 503, "ServiceUnavailableException", "deadline", ""},
+		{context.Canceled, 503, "ServiceUnavailableException", "stopping", ""},
+		{errors.New("surprise"), 500, "InternalServerError", "internal", ""},
+		{errors.Join(errors.New("surprise"), storage.ErrNoSpace), 507, "InsufficientStorageException", "no_space", ""},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%v is %d", tt.err, tt.status), func(t *testing.T) {
+			w := httptest.NewRecorder()
+			w.Header().Set("ETag", `"of what was not sent"`)
+			w.Header().Set("Cache-Control", "max-age=1209600")
+			w.Header().Set("Allow", "GET, HEAD")
+			reply.WriteError(w, httptest.NewRequest("GET", "/out/v1/a/b/c/index.m3u8", nil), fmt.Errorf("opening: %w", tt.err))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, tt.kind, w.Header().Get("x-amzn-ErrorType"))
+			require.Equal(t, tt.cache, w.Header().Get("Cache-Control"))
+			require.Empty(t, w.Header().Get("ETag"))
+			require.Equal(t, "GET, HEAD", w.Header().Get("Allow"), "headers of the caller stay")
+			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+			var body map[string]string
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+			require.Equal(t, tt.reason, body["Reason"])
+			require.Regexp(t, regexp.MustCompile(`^[ \w:.?-]{1,255}$`), body["Message"])
+			require.Len(t, body["RequestId"], 26)
+			require.Equal(t, body["RequestId"], w.Header().Get("x-amzn-RequestId"))
+			require.Len(t, body, 3)
+		})
+	}
+}
+
+func TestRefusedCredentialsAreChallenged(t *testing.T) {
+	c := auth.Credentials{Users: []auth.User{{Name: "enc", Password: "s3cret"}}, Tokens: []string{"t"}}
+	r := httptest.NewRequest("PUT", "/in/v1/default/1/one/a.ts", nil)
+	w := httptest.NewRecorder()
+	reply.WriteError(w, r, c.Check(r).Err())
+	require.Equal(t, 401, w.Code)
+	require.Len(t, w.Header().Values("WWW-Authenticate"), 2)
+	require.Contains(t, w.Header().Values("WWW-Authenticate")[0], "Basic ")
+	require.Contains(t, w.Body.String(), "credentials_missing")
+}
+
+func TestMessagesSayWhatTheClientCanMend(t *testing.T) {
+	message := func(err error) string {
+		w := httptest.NewRecorder()
+		reply.WriteError(w, httptest.NewRequest("PUT", "/", nil), err)
+		var body struct{ Message string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+		return body.Message
+	}
+	require.Equal(t, "Malformed media: box moof at 1024: malformed media",
+		message(fmt.Errorf("box \"moof\" at 1024: %w", demux.ErrMalformed)))
+	require.Equal(t, "Storage does not answer", message(fmt.Errorf("/secret/path: %w", storage.ErrIO)), "but nothing of ours")
+	require.Equal(t, "Internal error", message(errors.New("secret")))
+	require.Len(t, message(fmt.Errorf("%s %w", strings.Repeat("é/", 500), demux.ErrMalformed)), 255)
+}
+
+func TestRequestsCarryTheirIDAndLogTheRule(t *testing.T) {
+	var log strings.Builder
+	var seen string
+	h := reply.Requests(slog.New(slog.NewTextHandler(&log, nil)))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = reply.RequestID(r.Context())
+		reply.WriteError(w, r, auth.Deny("require_https").Err())
+	}))
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("HEAD", "/out/v1/x", nil)
+	r.Header.Set("X-Amzn-RequestId", "forged")
+	h.ServeHTTP(w, r)
+	require.Len(t, seen, 26)
+	require.Equal(t, []string{seen}, w.Header().Values("x-amzn-requestid"))
+	require.Empty(t, w.Body.String(), "HEAD has no body")
+	require.NotEmpty(t, w.Header().Get("Content-Length"))
+	require.Contains(t, log.String(), "reason=require_https")
+	require.Contains(t, log.String(), "request="+seen)
+	require.Empty(t, reply.RequestID(context.Background()))
+}
+
+func TestNothingIsSaidToAClientThatLeft(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w := httptest.NewRecorder()
+	reply.WriteError(w, httptest.NewRequest("GET", "/", nil).WithContext(ctx), fmt.Errorf("reading: %w", context.Canceled))
+	require.Equal(t, reply.StatusClientGone, w.Code)
+	require.Empty(t, w.Body.String())
+	require.Equal(t, 499, reply.Describe(context.Canceled).Status)
+}
