@@ -32,6 +32,14 @@ type Channel struct {
 	Endpoints       []Endpoint
 }
 
+// CutDuration returns the target duration of the segments into which an endless push is cut.
+func (c *Channel) CutDuration() time.Duration {
+	if c.SegmentDuration > 0 {
+		return c.SegmentDuration
+	}
+	return 2 * time.Second
+}
+
 // IngestAuth is what an encoder must present. With nothing set, anyone who reaches the listener may push.
 type IngestAuth struct {
 	Users  []User   // HTTP Basic; any matches

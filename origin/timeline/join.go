@@ -192,6 +192,16 @@ func (t *Timeline) Step() time.Duration {
 	return s.longest.Duration()
 }
 
+// Grid returns the grid of the newest part; it is not valid when numbers are counted or nothing fixed it yet.
+func (t *Timeline) Grid() media.Grid {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.state.parts); n > 0 && !t.state.counting && t.state.numbering != Counter {
+		return t.state.parts[n-1].grid
+	}
+	return media.Grid{}
+}
+
 // TrackState describes a track for people and metrics.
 type TrackState struct {
 	media.Track

@@ -212,17 +212,21 @@ func (t *Timeline) CurrentPart() (p media.Part, ok bool) {
 	return p, false
 }
 
-// LastEnd returns the end of the newest segment of a track in ticks of the track, and the part it belongs to; ok is
-// false when the track has none.
-func (t *Timeline) LastEnd(trackID string) (end int64, part uint32, cfg *media.Config, ok bool) {
+// Last returns the newest segment of a track, numbered or not yet; ok is false when the track has none.
+func (t *Timeline) Last(trackID string) (seg media.Segment, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tr := t.state.tracks[trackID]
-	if tr == nil || len(tr.segments) == 0 {
-		return 0, 0, nil, false
+	if tr == nil {
+		return seg, false
 	}
-	s := tr.segments[len(tr.segments)-1]
-	return s.End(), s.Part, s.Config, true
+	if n := len(tr.segments); n > 0 {
+		seg, ok = tr.segments[n-1], true
+	}
+	if n := len(tr.held); n > 0 && (!ok || tr.held[n-1].Start > seg.Start) {
+		seg, ok = tr.held[n-1].Segment, true
+	}
+	return seg, ok
 }
 
 // Earliest returns the earliest UTC start of a new part for which neither time nor numbers go backwards.

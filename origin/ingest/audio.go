@@ -1,0 +1,244 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"headwater/origin/ingest/demux"
+	"headwater/packager/cmaf"
+	"headwater/packager/media"
+)
+
+// cuts tells the audio lanes of a channel where its endless video streams were cut.
+type cuts struct {
+	mu      sync.Mutex
+	videos  int          // endless video streams open now
+	ends    []media.Time // newest last, UTC
+	changed chan struct{}
+}
+
+// keptCuts is how many boundaries an audio stream may be behind.
+const keptCuts = 32
+
+func newCuts() *cuts { return &cuts{changed: make(chan struct{})} }
+
+func (c *cuts) update(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *cuts) join()  { c.update(func() { c.videos++ }) }
+func (c *cuts) leave() { c.update(func() { c.videos-- }) }
+
+func (c *cuts) announce(at media.Time) {
+	c.update(func() {
+		// Renditions are cut at the same instants.
+		if n := len(c.ends); n > 0 && abs(at.Sub(c.ends[n-1]).Duration()) < time.Millisecond {
+			return
+		}
+		if c.ends = append(c.ends, at); len(c.ends) > keptCuts {
+			c.ends = c.ends[1:]
+		}
+	})
+}
+
+// after returns the boundaries later than t and not later than end, whether there is video that may announce more, and
+// a channel that is closed at the next change.
+func (c *cuts) after(t, end media.Time) (ends []media.Time, video bool, changed <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range c.ends {
+		if t.Before(at) && !end.Before(at) {
+			ends = append(ends, at)
+		}
+	}
+	return ends, c.videos > 0, c.changed
+}
+
+// audioLane cuts an endless audio stream at the frames nearest to where the video of its channel is cut; without video,
+// at the channel's segment duration. Its fragments are small and wait in memory for the boundary.
+type audioLane struct {
+	*fileLane
+	target  int64 // ticks
+	work    chan []demux.Fragment
+	done    chan struct{}
+	err     error // of the worker, valid once done is closed
+	held    []frame
+	started bool
+	at      placed // of the stream since it began or its clock jumped
+	ctx     context.Context
+}
+
+type frame struct {
+	time int64 // UTC ticks
+	cmaf.Sample
+}
+
+// patienceVideo is how many target durations of audio wait for a boundary that video should announce.
+const patienceVideo = 4
+
+func newAudioLane(l *fileLane) *audioLane {
+	a := &audioLane{fileLane: l, target: media.FromDuration(l.channel.Load().CutDuration()).Round(l.track.Timescale),
+		work: make(chan []demux.Fragment), done: make(chan struct{})}
+	return a
+}
+
+// add hands the fragment to the lane's worker, which also wakes when video announces a boundary.
+func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
+	if err := hold(f); err != nil {
+		return err
+	}
+	if l.ctx == nil {
+		l.ctx = ctx
+		go l.run(context.WithoutCancel(ctx))
+	}
+	select {
+	case l.work <- []demux.Fragment{*f}:
+		return nil
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run is the lane's worker; it ends when work is closed or a segment cannot be stored.
+func (l *audioLane) run(ctx context.Context) {
+	defer close(l.done)
+	for {
+		changed, err := l.emit(ctx)
+		if err != nil {
+			l.err = err
+			return
+		}
+		select {
+		case <-changed:
+		case frags, ok := <-l.work:
+			if !ok {
+				return
+			}
+			for i := range frags {
+				if l.err = l.take(ctx, &frags[i]); l.err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// take appends a fragment's frames to those that wait.
+func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
+	if n := len(l.held); !l.started || n > 0 && abs(l.distance(f.Time+l.shift-l.held[n-1].time)) > time.Second {
+		if err := l.flush(ctx, len(l.held)); err != nil {
+			return err
+		}
+		at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
+		if err != nil {
+			return err
+		}
+		l.at, l.shift, l.started = at, at.Shift, true
+	}
+	t := f.Time + l.shift
+	for _, s := range f.Samples {
+		s.Data = make([]byte, s.Size)
+		if _, err := io.ReadFull(f.Body, s.Data); err != nil {
+			return err
+		}
+		l.held = append(l.held, frame{t, s})
+		t += int64(s.Duration)
+	}
+	return nil
+}
+
+func (l *audioLane) distance(ticks int64) time.Duration {
+	return media.At(ticks, l.track.Timescale).Duration()
+}
+
+// emit stores what lies before the boundaries that are known, and returns a channel that is closed when there are more.
+func (l *audioLane) emit(ctx context.Context) (<-chan struct{}, error) {
+	for {
+		n := len(l.held)
+		if n == 0 {
+			_, _, changed := l.cuts.after(media.Time{}, media.Time{})
+			return changed, nil
+		}
+		first, last := l.held[0], l.held[n-1]
+		end := last.time + int64(last.Duration)
+		half := int64(first.Duration) / 2
+		ends, video, changed := l.cuts.after(media.At(first.time+half, l.track.Timescale), media.At(end+half, l.track.Timescale))
+		at := int64(0)
+		switch {
+		case len(ends) > 0:
+			at = ends[0].Round(l.track.Timescale)
+		case !video && end-first.time >= l.target, end-first.time >= patienceVideo*l.target:
+			at = first.time + l.target
+			if g := l.tl.Grid(); g.Valid() {
+				number, _ := g.Number(media.At(first.time, l.track.Timescale))
+				at = g.Start(number+1, l.track.Timescale)
+			}
+		default:
+			return changed, nil
+		}
+		cut := 0
+		for cut < n && l.held[cut].time+half < at {
+			cut++
+		}
+		if err := l.flush(ctx, max(cut, 1)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// flush stores the first n frames that wait as one segment.
+func (l *audioLane) flush(ctx context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	frames := l.held[:n]
+	l.held = append([]frame(nil), l.held[n:]...)
+	samples := make([]cmaf.Sample, n)
+	var body bytes.Buffer
+	for i := range frames {
+		samples[i] = frames[i].Sample
+		body.Write(frames[i].Data)
+		samples[i].Data = nil
+	}
+	last := frames[n-1]
+	s := l.stampAt(frames[0].time-l.shift, last.time+int64(last.Duration)-frames[0].time)
+	at, err := l.in.resume(ctx, l.track.ID, l.config, s, l.at)
+	if err != nil {
+		return err
+	}
+	l.dropped = false
+	if err := l.openAt(ctx, at); err != nil || l.dropped {
+		return err
+	}
+	if err := l.open.write(at.Start, samples, &body); err != nil {
+		return errors.Join(err, l.fileLane.close(ctx, false))
+	}
+	return l.fileLane.close(ctx, true)
+}
+
+func (l *audioLane) stampAt(ticks, duration int64) stamp {
+	return stamp{Ticks: ticks, Duration: duration, Scale: l.track.Timescale, Usual: l.tl.Step()}
+}
+
+func (l *audioLane) close(ctx context.Context, whole bool) error {
+	if l.ctx == nil {
+		return nil
+	}
+	close(l.work)
+	<-l.done
+	l.ctx = nil
+	if l.err != nil || !whole {
+		return l.err
+	}
+	return l.flush(context.WithoutCancel(ctx), len(l.held))
+}

@@ -1,0 +1,144 @@
+package ingest
+
+import (
+	"time"
+
+	"headwater/packager/media"
+)
+
+// This file is where time becomes UTC (design, idea 1; reference ingest.md section 10).
+
+// clockKind says what an anchor rests on.
+type clockKind string
+
+const (
+	clockEpoch   clockKind = "epoch"   // the encoder's timestamps are UTC already
+	clockPDT     clockKind = "pdt"     // the encoder's playlist said the UTC time of a segment
+	clockArrival clockKind = "arrival" // the first fragment to arrive ended when it arrived
+)
+
+// Limits of the mapping, each decided here and tested by name.
+const (
+	// nearEpoch: timestamps this close to the wall clock are UTC, everything else counts from an arbitrary zero.
+	nearEpoch = time.Hour
+	// anchorGrain: offsets are whole multiples of it, so that they are exact in the usual timescales and the tracks of
+	// one encoder keep their distance to the tick.
+	anchorGrain = 10 * time.Millisecond
+	// jumpSlack: a clock may run this much ahead of or behind its usual lag after a gap and still be the same session.
+	jumpSlack = 10 * time.Second
+	// joinSlack: a track that is new to a session may arrive this much earlier or later than the session's others.
+	joinSlack = 2 * time.Second
+	// snap: a segment that starts this close to the end of the one before it starts there. Timestamps of 90 kHz and
+	// milliseconds are rounded; sample durations are exact.
+	snap = 2 * time.Millisecond
+	// wrap33 is the period of MPEG-TS timestamps in 90 kHz ticks.
+	wrap33   = int64(1) << 33
+	scaleMTS = 90_000
+)
+
+// anchor maps the clock of one encoder session to UTC.
+type anchor struct {
+	Kind   clockKind     `json:"kind"`
+	Offset time.Duration `json:"offset"` // UTC minus source time
+	Lag    time.Duration `json:"lag"`    // arrival minus mapped end, when the session began
+}
+
+// stamp is a source time: ticks on the source's clock, and for a clock that wraps every 2^33 ticks of 90 kHz the raw
+// value from which they come.
+type stamp struct {
+	Ticks, Duration int64
+	Scale           uint32
+	Wraps           bool
+	Raw             int64         // 90 kHz, where Wraps
+	Usual           time.Duration // duration of the channel's segments, 0 when not known: Duration may be that of a chunk
+}
+
+// utc returns the UTC start of s in its scale under a. now picks the turn of a clock that wraps: the one nearest to it.
+func (a anchor) utc(s stamp, now time.Time) int64 {
+	t := s.Ticks + media.FromDuration(a.Offset).Round(s.Scale)
+	if !s.Wraps {
+		return t
+	}
+	want := media.FromUTC(now.Add(-a.Lag-a.Offset)).Round(scaleMTS) - s.Raw
+	turns := floorDiv(want+wrap33/2, wrap33)
+	return t + media.At(turns*wrap33, scaleMTS).Round(s.Scale)
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b != 0 && (a < 0) != (b < 0) {
+		q--
+	}
+	return q
+}
+
+// lag returns how long after the mapped end of [start, start+duration) now is.
+func (s stamp) lag(start int64, now time.Time) time.Duration {
+	return now.Sub(media.At(start+s.Duration, s.Scale).UTC())
+}
+
+func (s stamp) length() time.Duration {
+	return max(s.Usual, media.At(s.Duration, s.Scale).Duration())
+}
+
+// onEpoch reports whether the source's own timestamps are UTC.
+func (s stamp) onEpoch(now time.Time) bool {
+	return !s.Wraps && abs(now.Sub(media.At(s.Ticks, s.Scale).UTC())) <= nearEpoch
+}
+
+func abs(d time.Duration) time.Duration {
+	if d < 0 {
+		return -d
+	}
+	return d
+}
+
+// fits reports whether a segment at s can belong to the session of a, given the end of the track's last segment in that
+// session (known false: the track has none), and the UTC start it would have.
+func (a anchor) fits(s stamp, lastEnd int64, known bool, now time.Time) (start int64, ok bool) {
+	if (a.Kind == clockEpoch) != s.onEpoch(now) {
+		return 0, false
+	}
+	start = a.utc(s, now)
+	lag := s.lag(start, now) - a.Lag
+	if !known {
+		return start, a.Kind == clockEpoch || abs(lag) <= max(joinSlack, s.length()*3/2)
+	}
+	gap := media.At(start-lastEnd, s.Scale).Duration()
+	switch length := s.length(); {
+	case abs(gap) <= snap:
+		return lastEnd, true
+	case abs(gap) <= length/4:
+		return start, true
+	case gap > 0:
+		// Lost segments, a pause, or an outage of ours: time goes on with the wall clock.
+		return start, a.Kind == clockEpoch || gap <= 3*length || abs(lag) <= jumpSlack
+	default:
+		// A resend of one of the last two segments; anything older is a clock that began again.
+		return start, a.Kind == clockEpoch || -gap <= length*5/2 && lag <= 2*length+joinSlack
+	}
+}
+
+// newAnchor anchors a session whose first segment to arrive is s. pdt is the UTC time that the encoder gave for its
+// start, zero when it gave none; the segment starts no earlier than earliest (UTC).
+func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64) {
+	if s.onEpoch(now) {
+		return anchor{Kind: clockEpoch}, s.Ticks
+	}
+	source := media.At(s.Ticks, s.Scale).Duration()
+	a := anchor{Kind: clockArrival}
+	if !pdt.IsZero() && abs(now.Sub(pdt)) <= nearEpoch {
+		a.Kind = clockPDT
+		a.Offset = time.Duration(pdt.UnixNano()).Round(time.Millisecond) - source.Round(time.Millisecond)
+	} else {
+		a.Offset = (time.Duration(now.UnixNano()) - source - media.At(s.Duration, s.Scale).Duration()).Truncate(anchorGrain)
+	}
+	start := s.Ticks + media.FromDuration(a.Offset).Round(s.Scale)
+	if at := media.At(start, s.Scale); at.Before(earliest) {
+		behind := earliest.Sub(at).Duration()
+		a.Offset += (behind + anchorGrain - 1).Truncate(anchorGrain) + anchorGrain
+		start = s.Ticks + media.FromDuration(a.Offset).Round(s.Scale)
+	}
+	a.Lag = s.lag(start, now)
+	return a, start
+}

@@ -1,0 +1,261 @@
+// Package ingest receives what encoders push over HTTP, maps it to the UTC axis, stores it as CMAF segments and appends
+// them to the channel's timeline: object durable, then journal, then visible.
+//
+// It does not package for players or decide who may watch. handler.go is where a request enters, clock.go and session.go
+// where time becomes UTC, push.go and the lanes where bytes become segments.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"headwater/origin/channel"
+	"headwater/origin/ingest/demux"
+	"headwater/origin/reply"
+	"headwater/origin/timeline"
+	"headwater/storage"
+)
+
+// Directory gives the channels that may be pushed to.
+type Directory interface {
+	// Resolve returns the channel that a push to id would reach, making nothing.
+	Resolve(id channel.ID) (*channel.Channel, error)
+	// Live returns the channel, made on first push where that is allowed, and its timeline.
+	Live(ctx context.Context, id channel.ID) (*channel.Channel, *timeline.Timeline, error)
+}
+
+// Observer is told what happens, for metrics.
+type Observer interface {
+	Received(id channel.ID, bytes int64)
+	Segment(id channel.ID, track string, bytes int64, lag time.Duration)
+	Duplicate(id channel.ID, track string)
+	Rejected(id channel.ID, reason string)
+	Standby(id channel.ID, input int)
+}
+
+// Options of a Handler. Zero fields take the defaults named with them.
+type Options struct {
+	Idle      time.Duration // longest silence of a body: 60 s
+	MaxUpload int64         // bytes of one file; endless streams are not counted: 1 GiB
+	Limits    demux.Limits  // demux.DefaultLimits
+	Now       func() time.Time
+}
+
+// Handler serves the ingest URLs below /in/v1/{group}/{1|2}/{channel}/. Create with New.
+type Handler struct {
+	dir   Directory
+	store *storage.Store
+	seen  Observer
+	opt   Options
+
+	mu       sync.Mutex
+	channels map[channel.ID]*intake
+}
+
+// New returns a Handler that stores in store.
+func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handler {
+	if opt.Idle == 0 {
+		opt.Idle = 60 * time.Second
+	}
+	if opt.MaxUpload == 0 {
+		opt.MaxUpload = 1 << 30
+	}
+	if opt.Limits == (demux.Limits{}) {
+		opt.Limits = demux.DefaultLimits
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Handler{dir: dir, store: store, seen: seen, opt: opt, channels: map[channel.ID]*intake{}}
+}
+
+const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
+
+// Serve takes one request. rest is what follows the channel in the URL, decoded, with any slashes.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
+	ch, err := h.dir.Resolve(id)
+	if err == nil {
+		// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
+		err = ch.Ingest.Credentials().Check(r).Err()
+	}
+	if err != nil {
+		h.seen.Rejected(id, reply.Describe(err).Reason)
+		reply.WriteError(w, r, err)
+		return
+	}
+	name, err := objectName(rest, r.URL)
+	switch {
+	case err != nil:
+		h.seen.Rejected(id, reply.Describe(err).Reason)
+		reply.WriteError(w, r, err)
+	case r.Method == http.MethodPut, r.Method == http.MethodPost:
+		h.upload(w, r, id, number, name)
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		h.readBack(w, r, id, number, name)
+	case r.Method == http.MethodDelete:
+		// A hint: what leaves an encoder's window stays in ours (reference ingest.md section 1, rule 13).
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20))
+		w.WriteHeader(http.StatusOK)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", allowed)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", allowed)
+		reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrMethod, r.Method))
+	}
+}
+
+// upload receives a body and answers when what it made is durable.
+func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
+	log := reply.Logger(r.Context()).With("channel", id.String(), "input", number, "name", name)
+	body := newPatientBody(w, r, h.opt)
+	err := h.receive(r, id, number, name, body, log)
+	h.seen.Received(id, body.count)
+	if body.err != nil && !errors.Is(body.err, io.EOF) {
+		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
+	}
+	if err != nil {
+		reason := reply.Describe(err).Reason
+		h.seen.Rejected(id, reason)
+		h.rejected(id, reason+": "+name)
+		log.Warn("upload rejected", "reason", reason, "bytes", body.count, "error", err)
+		body.drain()
+		reply.WriteError(w, r, err)
+		return
+	}
+	body.drain()
+	w.WriteHeader(http.StatusOK)
+}
+
+// receive finds out what is being uploaded and hands it to its receiver.
+func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body io.Reader, log *slog.Logger) error {
+	ctx := r.Context()
+	t, err := h.intake(ctx, id)
+	if err != nil {
+		return err
+	}
+	in, err := t.input(ctx, number)
+	if err != nil {
+		return err
+	}
+	p := &push{intake: t, in: in, name: name, now: h.opt.Now, log: log, lanes: map[*demux.Track]lane{}}
+	ext := strings.ToLower(path.Ext(strings.TrimSuffix(name, ")")))
+	switch ext {
+	case ".m3u8", ".m3u":
+		return p.playlist(ctx, body)
+	case ".mpd":
+		return p.mpd(ctx, body)
+	case ".ts", ".m2ts":
+		return p.ts(ctx, body, h.opt.Limits)
+	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
+		if in.names.looksLikeInit(name) {
+			in.names.beginInit(name)
+			defer in.names.endInit(name)
+		}
+		return p.mp4(ctx, body, h.opt.Limits)
+	default:
+		log.Info("upload ignored: nothing is made of files of this type", "type", ext)
+		_, err := io.Copy(io.Discard, body)
+		return err
+	}
+}
+
+// readBack answers an encoder that reads its playlist back (ffmpeg's append_list).
+func (h *Handler) readBack(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
+	h.mu.Lock()
+	t := h.channels[id]
+	h.mu.Unlock()
+	if t != nil {
+		if in := t.opened(number); in != nil {
+			if text, ok := in.names.text(name); ok {
+				w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = w.Write(text)
+				return
+			}
+		}
+	}
+	reply.WriteError(w, r, fmt.Errorf("%s: %w", name, storage.ErrNotFound))
+}
+
+// intake returns the ingest side of a channel, with the channel's present settings.
+func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
+	ch, tl, err := h.dir.Live(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.channels[id]
+	if t == nil || t.tl != tl {
+		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), inputs: map[int]*input{}}
+		h.channels[id] = t
+	}
+	t.channel.Store(ch)
+	return t, nil
+}
+
+func (h *Handler) rejected(id channel.ID, why string) {
+	h.mu.Lock()
+	t := h.channels[id]
+	h.mu.Unlock()
+	if t != nil {
+		t.reject(why, h.opt.Now())
+	}
+}
+
+// Status returns what is known of a channel's inputs, for people.
+func (h *Handler) Status(id channel.ID) (s Status, ok bool) {
+	h.mu.Lock()
+	t := h.channels[id]
+	h.mu.Unlock()
+	if t == nil {
+		return s, false
+	}
+	return t.status(), true
+}
+
+// objectName returns the clean path of an upload below its input. YouTube-style URLs carry it in the query, and double
+// slashes and a leading "./" mean nothing; what would leave the input is refused.
+func objectName(rest string, u *url.URL) (string, error) {
+	if file := u.Query().Get("file"); file != "" {
+		rest = file
+	}
+	var parts []string
+	for part := range strings.SplitSeq(rest, "/") {
+		switch {
+		case part == "" || part == ".":
+		case part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }):
+			return "", fmt.Errorf("%w: %q is not a path below the channel", reply.ErrBadRequest, rest)
+		default:
+			parts = append(parts, part)
+		}
+	}
+	name := strings.Join(parts, "/")
+	if len(name) > 800 {
+		return "", fmt.Errorf("%w: the path is longer than 800 bytes", reply.ErrBadRequest)
+	}
+	return name, nil
+}
+
+// streamName returns the track's name of a DASH-IF ingest URL, "video" of "Streams(video.cmfv)".
+func streamName(name string) (string, bool) {
+	base := path.Base(name)
+	if len(base) < len("Streams()") || !strings.EqualFold(base[:8], "Streams(") || !strings.HasSuffix(base, ")") {
+		return "", false
+	}
+	base = base[8 : len(base)-1]
+	return strings.TrimSuffix(base, path.Ext(base)), true
+}
+
+func dirOf(name string) string { return path.Dir(name) }

@@ -1,0 +1,211 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"headwater/origin/channel"
+	"headwater/origin/ingest/demux"
+	"headwater/origin/ingest/manifest"
+	"headwater/origin/timeline"
+	"headwater/storage"
+)
+
+// switchAfter is how long the active input must be silent before the other takes over, or three segments if longer.
+const switchAfter = 6 * time.Second
+
+// intake is the ingest side of one channel: two inputs, one of which is active.
+type intake struct {
+	id      channel.ID
+	channel atomic.Pointer[channel.Channel] // settings as of the last request
+	tl      *timeline.Timeline
+	store   *storage.Store
+	seen    Observer
+	cuts    *cuts
+
+	mu      sync.Mutex
+	inputs  map[int]*input
+	active  int // 0: none yet
+	last    time.Time
+	refused int
+	why     string
+	whyAt   time.Time
+}
+
+// Status of a channel's inputs.
+type Status struct {
+	Active       int       // input that feeds the timeline, 0 when nothing was pushed yet
+	LastPush     time.Time // of the active input
+	Rejected     int
+	LastRejected string // reason and name
+	RejectedAt   time.Time
+	Clock        string // what the active input's time rests on: epoch, pdt or arrival
+}
+
+func (t *intake) status() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Status{Active: t.active, LastPush: t.last, Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
+	if in := t.inputs[t.active]; in != nil {
+		s.Clock = in.clock()
+	}
+	return s
+}
+
+func (t *intake) reject(why string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused++
+	t.why, t.whyAt = why, now
+}
+
+// claim reports whether media of an input goes to the timeline: it is the active one, or becomes it because the active
+// one has been silent.
+func (t *intake) claim(input int, now time.Time) bool {
+	patience := max(switchAfter, 3*t.tl.Step())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {
+		return false
+	}
+	t.active, t.last = input, now
+	return true
+}
+
+func (t *intake) opened(number int) *input {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inputs[number]
+}
+
+// input returns input number, with what it remembers from before a restart.
+func (t *intake) input(ctx context.Context, number int) (*input, error) {
+	if in := t.opened(number); in != nil {
+		return in, nil
+	}
+	in := newInput(number, t.tl, newNames())
+	if err := t.recall(ctx, in); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if have := t.inputs[number]; have != nil {
+		return have, nil
+	}
+	t.inputs[number] = in
+	return in, nil
+}
+
+// fileContainer holds the files of encoders that are sent only once: init segments and multivariant playlists.
+const fileContainer = "ingest"
+
+func (t *intake) filePrefix(number int) string {
+	return fmt.Sprintf("%s/%s/%d/", t.id.Group, t.id.Name, number)
+}
+
+// keep stores a file that the encoder will not send again.
+func (p *push) keep(ctx context.Context, data []byte) error {
+	key := storage.Key{Container: fileContainer, Path: p.filePrefix(p.in.number) + p.name}
+	_, err := p.store.Put(ctx, key, storage.Attrs{}, strings.NewReader(string(data)))
+	return err
+}
+
+// recall reads the kept files and the names of an input.
+func (t *intake) recall(ctx context.Context, in *input) error {
+	prefix := t.filePrefix(in.number)
+	for info, err := range t.store.List(ctx, fileContainer, prefix, "") {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(info.Key.Path, prefix)
+		data, err := t.read(ctx, info.Key)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, ".m3u8") {
+			if pl, err := manifest.ParsePlaylist(data); err == nil {
+				in.names.setLanguages(name, pl)
+				in.names.setText(name, data)
+			}
+		} else if init, err := demux.ParseInit(data); err == nil {
+			in.names.setInit(name, init)
+		}
+	}
+	var saved savedNames
+	if raw := t.tl.Noted(in.namesKey()); raw != nil && json.Unmarshal(raw, &saved) == nil {
+		in.names.restore(saved)
+	}
+	return nil
+}
+
+func (t *intake) read(ctx context.Context, key storage.Key) ([]byte, error) {
+	obj, err := t.store.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer obj.Body.Close() //nolint:errcheck // read only
+	return io.ReadAll(io.LimitReader(obj.Body, 8<<20))
+}
+
+func (in *input) namesKey() string { return in.noteKey() + "/names" }
+
+// rememberNames journals what the names have learned.
+func (in *input) rememberNames(ctx context.Context) error {
+	raw, err := json.Marshal(in.names.saved())
+	if err != nil {
+		return fmt.Errorf("encode names: %w", err)
+	}
+	return in.tl.Note(ctx, in.namesKey(), raw)
+}
+
+func (in *input) clock() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if n := len(in.memo.Anchors); n > 0 {
+		return string(in.memo.Anchors[n-1].Kind)
+	}
+	return ""
+}
+
+// patientBody reads a request's body with an idle deadline for every read and no total one.
+type patientBody struct {
+	r     io.Reader
+	ctl   *http.ResponseController
+	idle  time.Duration
+	now   func() time.Time
+	count int64
+	err   error // that ended the body, io.EOF included
+}
+
+func newPatientBody(w http.ResponseWriter, r *http.Request, opt Options) *patientBody {
+	return &patientBody{r: r.Body, ctl: http.NewResponseController(w), idle: opt.Idle, now: opt.Now}
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	// A writer without deadlines (in tests) has none to set.
+	_ = b.ctl.SetReadDeadline(time.Now().Add(b.idle))
+	n, err := b.r.Read(p)
+	b.count += int64(n)
+	b.err = err
+	return n, err
+}
+
+// maxDrain is how much of a body is read after its fate is known, so that the answer is not lost to a reset connection.
+const maxDrain = 8 << 20
+
+func (b *patientBody) drain() {
+	if b.err == nil {
+		_, _ = io.CopyN(io.Discard, b, maxDrain)
+	}
+	_ = b.ctl.SetReadDeadline(time.Time{})
+}

@@ -1,0 +1,247 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"headwater/origin/ingest/demux"
+	"headwater/packager/media"
+)
+
+// fileLane makes one stored segment of all the fragments of a track in an upload, streaming them through.
+type fileLane struct {
+	*push
+	track  media.Track
+	config *media.Config
+
+	open    *segment
+	shift   int64 // UTC minus source time in ticks, once placed
+	dropped bool  // the place is taken: a copy
+}
+
+func (l *fileLane) add(ctx context.Context, f *demux.Fragment) error {
+	if l.dropped {
+		_, err := io.Copy(io.Discard, f.Body)
+		return err
+	}
+	if l.open == nil {
+		if err := l.begin(ctx, f); err != nil || l.dropped {
+			return err
+		}
+	}
+	return l.open.write(f.Time+l.shift, f.Samples, f.Body)
+}
+
+// begin places the segment that f begins and opens it; dropped is set when its place is taken.
+func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
+	at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), l.programTime(ctx))
+	if err != nil {
+		return err
+	}
+	return l.openAt(ctx, at)
+}
+
+func (l *fileLane) openAt(ctx context.Context, at placed) (err error) {
+	l.shift = at.Shift
+	l.open, err = openSegment(ctx, l.store, l.id, l.tl, l.track, l.config, at)
+	if taken(err) {
+		l.dropped = true
+		l.dups++
+		l.seen.Duplicate(l.id, l.track.ID)
+		return nil
+	}
+	return err
+}
+
+func (l *fileLane) close(ctx context.Context, whole bool) error {
+	s := l.open
+	l.open = nil
+	if s == nil {
+		return nil
+	}
+	if !whole {
+		s.abort()
+		return nil
+	}
+	now := l.now()
+	seg, err := s.finish(ctx, now)
+	if err != nil {
+		return err
+	}
+	l.accepted(l.track, seg, now)
+	return nil
+}
+
+// videoLane cuts an endless video stream into segments at sync samples, on the grid of a whole number of GOPs that is
+// nearest to the channel's segment duration, and tells the audio where.
+type videoLane struct {
+	*fileLane
+	target   int64 // ticks
+	at       placed
+	gop      int64 // ticks between the last two sync samples; 0 before the second
+	equal    int   // how many GOPs in a row were as long as the last
+	erratic  bool  // a GOP was longer than those before it
+	lastSync int64 // UTC ticks
+	step     int64 // ticks of a segment, 0 before the first GOP ended
+	phase    int64
+	started  bool
+	placed   bool // at holds since the last restart
+}
+
+func newVideoLane(l *fileLane) *videoLane {
+	l.cuts.join()
+	return &videoLane{fileLane: l, target: media.FromDuration(l.channel.Load().CutDuration()).Round(l.track.Timescale)}
+}
+
+func (l *videoLane) add(ctx context.Context, f *demux.Fragment) error {
+	if err := hold(f); err != nil {
+		return err
+	}
+	if !l.started || f.Time+l.shift < l.lastSync || l.jumped(f) {
+		return l.restart(ctx, f)
+	}
+	at := f.Time + l.shift
+	if f.Samples[0].Sync {
+		l.sync(at)
+		if l.open != nil && l.boundary(at) {
+			if err := l.cut(ctx, at); err != nil {
+				return err
+			}
+		}
+	}
+	if l.open == nil && !l.dropped {
+		if !f.Samples[0].Sync {
+			l.erratic = true // the GOP went on after its end was foretold: lose nothing, and foretell no more
+		}
+		if err := l.begin(ctx, f); err != nil {
+			return err
+		}
+	}
+	return l.put(ctx, f)
+}
+
+func (l *videoLane) jumped(f *demux.Fragment) bool {
+	return l.open != nil && (f.Time+l.shift > l.open.end+2*l.target || f.Time+l.shift < l.open.end-l.target)
+}
+
+// restart places the stream anew: at its beginning, and when its clock jumps.
+func (l *videoLane) restart(ctx context.Context, f *demux.Fragment) error {
+	if err := l.fileLane.close(ctx, true); err != nil {
+		return err
+	}
+	if !f.Samples[0].Sync {
+		return nil
+	}
+	l.started, l.placed, l.gop, l.equal, l.step = true, false, 0, 0, 0
+	if err := l.begin(ctx, f); err != nil {
+		return err
+	}
+	l.lastSync = f.Time + l.shift
+	return l.put(ctx, f)
+}
+
+func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
+	at, err := l.at, error(nil)
+	if l.placed {
+		at, err = l.in.resume(ctx, l.track.ID, l.config, l.stampOf(f), at)
+	} else {
+		at, err = l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
+	}
+	if err != nil {
+		return err
+	}
+	l.at, l.placed, l.dropped = at, true, false
+	if err := l.openAt(ctx, at); err != nil || l.dropped {
+		return err
+	}
+	l.open.step = media.At(l.step, l.track.Timescale)
+	return nil
+}
+
+func (l *videoLane) put(ctx context.Context, f *demux.Fragment) error {
+	if l.open == nil {
+		return nil
+	}
+	if err := l.open.write(f.Time+l.shift, f.Samples, f.Body); err != nil {
+		return err
+	}
+	// Where GOPs are regular the end of a segment is known when its last sample is here, a GOP before the next begins.
+	foretold := !l.erratic && (l.equal >= 3 || f.Duration() == l.gop)
+	if end := l.open.end; foretold && end == l.lastSync+l.gop && l.boundary(end) {
+		return l.cut(ctx, end)
+	}
+	return nil
+}
+
+// sync learns from a sync sample at UTC ticks.
+func (l *videoLane) sync(at int64) {
+	if at == l.lastSync {
+		return
+	}
+	gop := at - l.lastSync
+	if gop == l.gop {
+		l.equal++
+	} else {
+		l.equal = 0
+	}
+	l.gop, l.lastSync = gop, at
+	if l.step != 0 {
+		return
+	}
+	l.step = max(1, (l.target+gop/2)/gop) * gop
+	if g := l.tl.Grid(); g.Valid() && g.Step.Round(l.track.Timescale) == l.step {
+		l.phase = g.Phase.Round(l.track.Timescale)
+	} else if !l.at.Locked {
+		l.phase = l.at.Start % l.step
+	}
+	if l.open != nil {
+		l.open.step = media.At(l.step, l.track.Timescale)
+	}
+}
+
+// boundary reports whether a segment ends at the sync sample at UTC ticks.
+func (l *videoLane) boundary(at int64) bool {
+	if l.step == 0 || l.open == nil {
+		return false
+	}
+	slack := l.step / 16
+	return floorDiv(at-l.phase+slack, l.step) > floorDiv(l.open.at.Start-l.phase+slack, l.step)
+}
+
+func (l *videoLane) cut(ctx context.Context, at int64) error {
+	err := l.fileLane.close(ctx, true)
+	l.cuts.announce(media.At(at, l.track.Timescale))
+	return err
+}
+
+func (l *videoLane) close(ctx context.Context, whole bool) error {
+	end := int64(0)
+	if l.open != nil {
+		end = l.open.end
+	}
+	err := l.fileLane.close(ctx, whole)
+	if end > 0 {
+		l.cuts.announce(media.At(end, l.track.Timescale))
+	}
+	l.cuts.leave()
+	return err
+}
+
+// hold reads a fragment's body into memory, so that a body cut off in the middle leaves nothing half written.
+func hold(f *demux.Fragment) error {
+	b, err := io.ReadAll(f.Body)
+	if err != nil {
+		return err
+	}
+	size := int64(0)
+	for i := range f.Samples {
+		size += int64(f.Samples[i].Size)
+	}
+	if int64(len(b)) != size {
+		return fmt.Errorf("%w: %d of %d bytes of samples", demux.ErrTruncated, len(b), size)
+	}
+	f.Body = bytes.NewReader(b)
+	return nil
+}

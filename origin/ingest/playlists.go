@@ -1,0 +1,182 @@
+package ingest
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"headwater/origin/ingest/demux"
+	"headwater/origin/ingest/manifest"
+)
+
+// maxManifest is the most bytes of a playlist or MPD, unpacked.
+const maxManifest = 8 << 20
+
+// readManifest reads a playlist or MPD, packed with gzip or not.
+func readManifest(body io.Reader) ([]byte, error) {
+	br := bufio.NewReader(body)
+	var r io.Reader = br
+	if magic, _ := br.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		gz, err := gzip.NewReader(br)
+		if err != nil {
+			return nil, fmt.Errorf("%w: gzip: %w", demux.ErrMalformed, err)
+		}
+		r = gz
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	switch {
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: gzip: %w", demux.ErrMalformed, err)
+	case err != nil:
+		return nil, err
+	case len(data) > maxManifest:
+		return nil, fmt.Errorf("%w: manifest over %d bytes", demux.ErrTooLarge, maxManifest)
+	}
+	return data, nil
+}
+
+// playlist receives an HLS playlist. Playlists are advisory: they tell which files belong together, the encoder's
+// wall clock and languages; times and durations come from the media.
+func (p *push) playlist(ctx context.Context, body io.Reader) error {
+	data, err := readManifest(body)
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	pl, err := manifest.ParsePlaylist(data)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
+	}
+	p.in.names.setText(p.name, data)
+	if pl.Multivariant() {
+		p.in.names.setLanguages(p.name, pl)
+		return p.keep(ctx, data)
+	}
+	if p.in.names.setPlaylist(p.name, pl) {
+		return p.in.rememberNames(ctx)
+	}
+	return nil
+}
+
+// mpd receives a DASH manifest: it tells which init segment belongs to which media.
+func (p *push) mpd(_ context.Context, body io.Reader) error {
+	data, err := readManifest(body)
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	m, err := manifest.ParseMPD(data)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
+	}
+	p.in.names.setText(p.name, data)
+	p.in.names.setMPD(p.name, m)
+	return nil
+}
+
+// programTime returns a function that looks up what the encoder's playlist says of this upload's start.
+func (p *push) programTime(ctx context.Context) func() time.Time {
+	if p.hls() {
+		return func() time.Time { return p.in.names.programTime(ctx, p.name) }
+	}
+	return noProgramTime
+}
+
+func noProgramTime() time.Time { return time.Time{} }
+
+// hls reports whether the upload is a file that a playlist may list.
+func (p *push) hls() bool {
+	if _, stream := streamName(p.name); stream {
+		return false
+	}
+	if path.Ext(p.name) == ".ts" {
+		return true
+	}
+	at, sure := p.in.names.initKnown(p.name)
+	s, named := initStem(at)
+	return !sure || !named || s != mediaStem(p.name)
+}
+
+// inited returns the init segment that was received under this very name, nil when none was.
+func (n *names) inited(name string) *demux.Init {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.inits[name]
+}
+
+func (n *names) initKnown(name string) (at string, sure bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.initPath(name)
+}
+
+func (n *names) text(name string) ([]byte, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t, ok := n.texts[name]
+	return t, ok
+}
+
+func (n *names) setText(name string, data []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, have := n.texts[name]; (have || len(n.texts) < maxNames) && len(data) <= 1<<20 {
+		n.texts[name] = data
+	}
+}
+
+// setLanguages remembers the languages that a multivariant playlist gives to its renditions.
+func (n *names) setLanguages(at string, pl *manifest.Playlist) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range pl.Renditions {
+		if r.Language != "" && r.URI != "" && len(n.languages) < maxNames {
+			where := resolve(at, r.URI)
+			stem := strings.TrimSuffix(path.Base(where), path.Ext(where))
+			n.languages[variantOf(path.Dir(where), stem)] = r.Language
+		}
+	}
+}
+
+func (n *names) language(variant string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.languages[variant]
+}
+
+// savedNames is what names keep over a restart.
+type savedNames struct {
+	Playlists []string          `json:"playlists"`
+	Stems     map[string]string `json:"stems"`
+}
+
+func (n *names) saved() savedNames {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := savedNames{Stems: map[string]string{}}
+	for at := range n.playlists {
+		s.Playlists = append(s.Playlists, at)
+	}
+	slices.Sort(s.Playlists)
+	for k, v := range n.stems {
+		s.Stems[k] = v
+	}
+	return s
+}
+
+func (n *names) restore(s savedNames) {
+	n.update(func() {
+		for _, at := range s.Playlists {
+			n.playlists[at] = &manifest.Playlist{}
+		}
+		for k, v := range s.Stems {
+			n.stems[k] = v
+		}
+	})
+}

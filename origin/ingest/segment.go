@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+	"time"
+
+	"headwater/origin/channel"
+	"headwater/origin/ingest/demux"
+	"headwater/origin/timeline"
+	"headwater/packager/cmaf"
+	"headwater/packager/media"
+	"headwater/storage"
+)
+
+// MediaContainer is the storage container that holds the media of all channels.
+const MediaContainer = "live"
+
+// SegmentKey returns the key of a stored segment: part of the persisted format (docs/formats/journal.md).
+func SegmentKey(id channel.ID, track string, start int64) storage.Key {
+	return storage.Key{Container: MediaContainer, Path: id.Group + "/" + id.Name + "/" + track + "/" + strconv.FormatInt(start, 10) + ".cmfs"}
+}
+
+// segment is one stored segment on its way in: fragments are written as they come, and nothing is visible before finish.
+type segment struct {
+	tl     *timeline.Timeline
+	track  media.Track
+	config *media.Config
+	at     placed
+	step   media.Time // exact duration when known beforehand
+
+	upload storage.Upload
+	hash   hash.Hash
+	size   int64
+	end    int64 // ticks, UTC
+	count  uint32
+	head   []byte
+}
+
+// openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
+// place is taken: nothing has been written.
+func openSegment(ctx context.Context, store *storage.Store, id channel.ID, tl *timeline.Timeline, tr media.Track,
+	c *media.Config, at placed) (*segment, error) {
+	if err := tl.Reserve(tr.ID, at.Start); err != nil {
+		return nil, fmt.Errorf("track %s at %d: %w", tr.ID, at.Start, err)
+	}
+	up, err := store.Create(ctx, SegmentKey(id, tr.ID, at.Start), storage.Attrs{})
+	if err != nil {
+		tl.Release(tr.ID, at.Start)
+		return nil, err
+	}
+	return &segment{tl: tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start}, nil
+}
+
+// write appends one fragment; time is its decode time in UTC ticks. The body is streamed through.
+func (s *segment) write(time int64, samples []cmaf.Sample, body io.Reader) error {
+	f := cmaf.Fragment{DecodeTime: time, Samples: samples,
+		Sequence: uint32(s.at.Start/int64(s.track.Timescale)) + s.count}
+	s.head = s.head[:0]
+	if s.count == 0 {
+		s.head = cmaf.AppendSegmentType(s.head)
+	}
+	var err error
+	if s.head, err = cmaf.AppendHeader(s.head, f, s.track.Kind); err != nil {
+		return fmt.Errorf("%w: %w", demux.ErrMalformed, err)
+	}
+	w := io.MultiWriter(s.upload, s.hash)
+	if _, err := w.Write(s.head); err != nil {
+		return err
+	}
+	n, err := io.Copy(w, body)
+	if err != nil {
+		return err
+	}
+	if want := f.Bytes(); n != want {
+		return fmt.Errorf("%w: %d of %d bytes of samples", demux.ErrTruncated, n, want)
+	}
+	s.size += int64(len(s.head)) + n
+	s.count++
+	s.end = max(s.end, time+f.Duration())
+	return nil
+}
+
+// finish makes the segment durable, then records it, then shows it.
+func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, error) {
+	if s.end <= s.at.Start {
+		s.abort()
+		return media.Segment{}, fmt.Errorf("%w: segment without duration", demux.ErrMalformed)
+	}
+	if _, err := s.upload.Commit(ctx); err != nil {
+		s.tl.Release(s.track.ID, s.at.Start)
+		return media.Segment{}, err
+	}
+	seg := media.Segment{Start: s.at.Start, Duration: s.end - s.at.Start, Size: s.size, Part: s.at.Part, Config: s.config,
+		Hash: binary.BigEndian.Uint64(s.hash.Sum(nil)), Arrived: now.UnixMilli()}
+	return s.tl.Append(ctx, s.track.ID, timeline.Add{Segment: seg, Step: s.step, Locked: s.at.Locked})
+}
+
+// abort drops what was written.
+func (s *segment) abort() {
+	s.upload.Abort()
+	s.tl.Release(s.track.ID, s.at.Start)
+}
+
+// taken reports whether err says that a segment's place is taken, so that the upload is a copy to be dropped.
+func taken(err error) bool {
+	return errors.Is(err, timeline.ErrDuplicate) || errors.Is(err, timeline.ErrOverlap)
+}
