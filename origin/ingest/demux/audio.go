@@ -138,7 +138,7 @@ func ac3Entry(dac3 []byte) (entry, error) {
 }
 
 // eac3Pairs has a bit for each chan_loc position of ETSI TS 102 366 F.6 that stands for two loudspeakers, bit 0 first.
-const eac3Pairs = 0b0_1111_0011
+const eac3Pairs = 0b0_0111_0011
 
 // eac3Entry describes an E-AC-3 stream by the body of its dec3 box (ETSI TS 102 366 F.6). Its data rate is not taken as
 // the bit rate of the Config: encoders write what they measured last.

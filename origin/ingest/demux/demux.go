@@ -55,6 +55,7 @@ type Fragment struct {
 	// adds that multiple, converted, to Time. Time itself is PTS in ticks of the track, not unwrapped against other uploads.
 	Clock33 bool
 	PTS     int64 // 90 kHz
+	Lost    int   // MPEG-TS: packets and frames of the track that are missing or were left out, 0 when all is well
 }
 
 // Duration returns the sum of the samples' durations in ticks.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"headwater/packager/cmaf"
 	"headwater/packager/media"
 )
 
@@ -209,6 +210,154 @@ func TestFragmentedMP4OfFFmpegKeepsItsTimeAndItsSamples(t *testing.T) {
 				require.Zero(t, g.offset0)
 				require.InDelta(t, w.firstPTS+c.late[k], float64(g.first)/float64(g.track.Timescale), 0.0011, k)
 			}
+		})
+	}
+}
+
+func TestTransportStreamOfFFmpegKeepsItsTimeAndItsSamples(t *testing.T) {
+	const h265 = " -map 0:v -map 1:a -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p "
+	const hls = " -f hls -hls_time 1 -hls_list_size 0 -hls_flags independent_segments i.m3u8"
+	for _, c := range []struct {
+		name, args         string
+		video, audio       string // codecs
+		audioScale, pieces int
+	}{
+		{"h264 without B-frames and aac", x264 + noB + aac + hls, "avc1.42c00b", "mp4a.40.2", 48000, 3},
+		{"h264 with B-frames and ac-3", x264 + twoB + "-c:a ac3 -b:a 96k" + hls, "avc1.4d400b", "ac-3", 48000, 3},
+		{"hevc and e-ac-3", h265 + "-c:a eac3 -b:a 96k" + hls, "hvc1.1.6.L30.90", "ec-3", 48000, 3},
+		{"ac-3 at 44.1 kHz", x264 + noB + "-ar 44100 -ac 2 -c:a ac3 -b:a 128k" + hls, "avc1.42c00b", "ac-3", 44100, 3},
+		{"aac at 44.1 kHz stereo", x264 + noB + "-ar 44100 -ac 2 -c:a aac -metadata:s:a:0 language=deu" + hls, "avc1.42c00b", "mp4a.40.2", 44100, 3},
+		{"dvb signalling of ac-3", x264 + noB + "-c:a ac3 -mpegts_flags system_b -f mpegts i0.ts", "avc1.42c00b", "ac-3", 48000, 1},
+		{"clock about to wrap", x264 + twoB + aac + "-output_ts_offset 95441 -f mpegts i0.ts", "avc1.4d400b", "mp4a.40.2", 48000, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := encode(t, c.args)
+			files, err := filepath.Glob(filepath.Join(dir, "*.ts"))
+			require.NoError(t, err)
+			require.Len(t, files, c.pieces)
+			sort.Strings(files)
+			ends := map[media.Kind]int64{}
+			configs := map[media.Kind]string{}
+			for i, f := range files {
+				body, err := os.ReadFile(f)
+				require.NoError(t, err)
+				got, err := ReadTS(bytes.NewReader(body), DefaultLimits)
+				require.NoError(t, err)
+				require.Len(t, got, 2)
+				want := probe(t, body)
+				for _, f := range got {
+					w := want[f.Track.Kind]
+					require.Zero(t, f.Lost)
+					require.True(t, f.Clock33)
+					require.Len(t, f.Samples, w.packets)
+					first := w.firstPTS
+					if first < -1 { // ffprobe counts a clock that is about to wrap as negative
+						first += float64(clockPeriod) / clockRate
+					}
+					require.InDelta(t, first, float64(f.PTS)/clockRate, 0.00002)
+					require.InDelta(t, first, float64(f.Time)/float64(f.Track.Timescale), 0.0001)
+					require.Zero(t, f.Samples[0].CompositionOffset)
+					require.True(t, f.Samples[0].Sync)
+					b, err := io.ReadAll(f.Body)
+					require.NoError(t, err)
+					var sum int
+					for _, s := range f.Samples {
+						sum += int(s.Size)
+					}
+					require.Len(t, b, sum)
+					if i > 0 {
+						require.InDelta(t, ends[f.Track.Kind], f.Time, 2)
+						require.Equal(t, configs[f.Track.Kind], f.Track.Config.ID)
+					}
+					ends[f.Track.Kind], configs[f.Track.Kind] = f.Time+f.Duration(), f.Track.Config.ID
+					if f.Track.Kind == media.Video {
+						require.Equal(t, c.video, f.Track.Config.Codec)
+						require.Equal(t, media.Ratio{Num: 25, Den: 1}, f.Track.Config.FrameRate)
+						require.Equal(t, 160, f.Track.Config.Width)
+					} else {
+						require.Equal(t, c.audio, f.Track.Config.Codec)
+						require.EqualValues(t, c.audioScale, f.Track.Timescale)
+					}
+				}
+			}
+		})
+	}
+}
+
+// hashes decodes body and returns the MD5 of every decoded frame of the streams of a kind ("v" or "a").
+func hashes(t *testing.T, body []byte, kind string) []string {
+	t.Helper()
+	f := filepath.Join(t.TempDir(), "decode")
+	require.NoError(t, os.WriteFile(f, body, 0o600))
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", f, "-map", "0:"+kind, "-vsync", "passthrough", "-f", "framemd5", "-").Output()
+	require.NoError(t, err)
+	var sums []string
+	for _, l := range strings.Split(string(out), "\n") {
+		if l != "" && l[0] != '#' {
+			fields := strings.Split(l, ",")
+			sums = append(sums, strings.TrimSpace(fields[len(fields)-1]))
+		}
+	}
+	return sums
+}
+
+func TestWhatComesOutDecodesToWhatWentIn(t *testing.T) {
+	stored := func(t *testing.T, list []*Fragment, kind media.Kind) []byte {
+		var out []byte
+		for _, f := range list {
+			if f.Track.Kind != kind {
+				continue
+			}
+			if out == nil {
+				out = append(out, f.Track.Config.Header...)
+			}
+			var err error
+			out, err = cmaf.AppendHeader(out, cmaf.Fragment{Sequence: 1, DecodeTime: f.Time + 1<<40, Samples: f.Samples}, kind)
+			require.NoError(t, err)
+			data, err := io.ReadAll(f.Body)
+			require.NoError(t, err)
+			out = append(out, data...)
+		}
+		return out
+	}
+	const h265 = " -map 0:v -map 1:a -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p "
+	for _, c := range []struct{ name, args, file string }{
+		{"mpeg-ts, h264 and aac", x264 + twoB + aac + "-f mpegts o.ts", "o.ts"},
+		{"mpeg-ts, hevc and e-ac-3", h265 + "-c:a eac3 -f mpegts o.ts", "o.ts"},
+		{"mpeg-ts, ac-3", x264 + "-ac 2 -ar 44100 -c:a ac3 -f mpegts o.ts", "o.ts"},
+		{"mp4, h264 and aac", x264 + twoB + aac + "-f mp4 -movflags frag_keyframe+empty_moov o.mp4", "o.mp4"},
+		{"mp4, hevc and e-ac-3", h265 + "-tag:v hev1 -c:a eac3 -f mp4 -movflags frag_keyframe+delay_moov o.mp4", "o.mp4"},
+		{"ismv", x264 + noB + aac + "-f ismv -movflags frag_keyframe+isml o.ismv", "o.ismv"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			body := read(t, encode(t, c.args), c.file)
+			var list []*Fragment
+			if strings.HasSuffix(c.file, ".ts") {
+				got, err := ReadTS(bytes.NewReader(body), DefaultLimits)
+				require.NoError(t, err)
+				for i := range got {
+					list = append(list, &got[i])
+				}
+			} else {
+				r := NewMP4Reader(bytes.NewReader(body), nil, DefaultLimits)
+				for {
+					ev, err := r.Next()
+					if err == io.EOF {
+						break
+					}
+					require.NoError(t, err)
+					if ev.Fragment != nil {
+						data, err := io.ReadAll(ev.Fragment.Body)
+						require.NoError(t, err)
+						ev.Fragment.Body = bytes.NewReader(data)
+						list = append(list, ev.Fragment)
+					}
+				}
+			}
+			require.Equal(t, hashes(t, body, "v"), hashes(t, stored(t, list, media.Video), "v"))
+			require.Equal(t, hashes(t, body, "a"), hashes(t, stored(t, list, media.Audio), "a"))
 		})
 	}
 }

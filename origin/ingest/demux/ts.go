@@ -1,0 +1,366 @@
+package demux
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+
+	"github.com/asticode/go-astits"
+
+	"headwater/packager/media"
+)
+
+// The clock of MPEG-TS (ISO/IEC 13818-1 2.4.3.7).
+const (
+	clockRate   = 90000
+	clockPeriod = 1 << 33
+)
+
+const (
+	packetSize = 188
+	syncByte   = 0x47
+	maxJump    = 10 * clockRate // longest step between two access units of one segment
+	maxTables  = 64             // packets of PAT and PMT that are looked at
+)
+
+// ReadTS reads one whole HLS segment in MPEG-TS and returns one Fragment for each elementary stream that can be packaged,
+// in the order of the PMT. Garbage between packets is skipped; packets and frames that are missing are counted in
+// Fragment.Lost.
+//
+// It returns ErrTruncated when the body ends inside a packet, ErrMalformed (no programme, no sync sample, times that
+// jump), ErrNoInit when the video carries no parameter sets, ErrUnsupported when no stream can be packaged or the
+// packets are scrambled, ErrTooLarge, or the error of the underlying reader.
+func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = nil, fmt.Errorf("%w: MPEG-TS: %v", ErrMalformed, p)
+		}
+	}()
+	b, err := io.ReadAll(io.LimitReader(r, lim.Fragment+1))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: the body ends at %d", ErrTruncated, len(b))
+	case err != nil:
+		return nil, fmt.Errorf("reading MPEG-TS: %w", err)
+	case int64(len(b)) > lim.Fragment:
+		return nil, fmt.Errorf("%w: MPEG-TS segment of more than %d bytes", ErrTooLarge, lim.Fragment)
+	}
+	packets, err := alignPackets(b)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := readTables(packets)
+	if err != nil {
+		return nil, err
+	}
+	if err := readPES(packets, streams); err != nil {
+		return nil, err
+	}
+	count := map[media.Kind]int{}
+	for _, s := range streams {
+		if s.codec == noCodec || len(s.units) == 0 {
+			continue
+		}
+		f, err := s.fragment(lim)
+		if err != nil {
+			return nil, fmt.Errorf("MPEG-TS, PID %d: %w", s.pid, err)
+		}
+		if f == nil {
+			continue
+		}
+		f.Track.Index = count[f.Track.Kind]
+		count[f.Track.Kind]++
+		out = append(out, *f)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: MPEG-TS without H.264, HEVC, AAC, AC-3 or E-AC-3", ErrUnsupported)
+	}
+	return out, nil
+}
+
+// alignPackets returns the packets of b. What does not lie between sync bytes is skipped, a packet whose sync byte alone
+// is damaged between good ones is kept.
+func alignPackets(b []byte) ([][]byte, error) {
+	var out [][]byte
+	sync := func(i int) bool { return i == len(b) || i < len(b) && b[i] == syncByte }
+	aligned := false // b[:i] ends with a packet
+	for i := 0; i < len(b); {
+		here, next := b[i] == syncByte, sync(i+packetSize)
+		switch {
+		case here && aligned && i+packetSize > len(b):
+			return nil, fmt.Errorf("%w: the body ends in an MPEG-TS packet, at %d", ErrTruncated, len(b))
+		case here && next,
+			aligned && (here || next) && i+packetSize <= len(b) && sync(i+2*packetSize): // one sync byte is damaged
+			out = append(out, b[i:i+packetSize])
+			i, aligned = i+packetSize, true
+		default:
+			aligned = false
+			if n := bytes.IndexByte(b[i+1:], syncByte); n >= 0 {
+				i += 1 + n
+			} else {
+				i = len(b)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: no MPEG-TS packets", ErrMalformed)
+	}
+	return out, nil
+}
+
+func pidOf(p []byte) uint16 { return uint16(p[1]&0x1f)<<8 | uint16(p[2]) }
+
+// readTables finds the first programme and its streams (ISO/IEC 13818-1 2.4.4). The table parser gets only the packets of
+// the tables, and few of them: its cost grows with the square of a payload.
+func readTables(packets [][]byte) ([]*stream, error) {
+	var pat *astits.PATData
+	parseTables(packets, map[uint16]bool{astits.PIDPAT: true}, func(d *astits.DemuxerData) bool {
+		pat = d.PAT
+		return pat != nil
+	})
+	if pat == nil {
+		return nil, fmt.Errorf("%w: MPEG-TS without PAT", ErrMalformed)
+	}
+	var pid uint16
+	for _, p := range pat.Programs {
+		if p.ProgramNumber != 0 {
+			pid = p.ProgramMapID
+			break
+		}
+	}
+	var pmt *astits.PMTData
+	parseTables(packets, map[uint16]bool{astits.PIDPAT: true, pid: true}, func(d *astits.DemuxerData) bool {
+		if d.PID == pid {
+			pmt = d.PMT
+		}
+		return pmt != nil
+	})
+	if pmt == nil {
+		return nil, fmt.Errorf("%w: MPEG-TS without PMT", ErrMalformed)
+	}
+	var out []*stream
+	known := map[uint16]bool{}
+	for _, es := range pmt.ElementaryStreams {
+		if !known[es.ElementaryPID] {
+			known[es.ElementaryPID] = true
+			out = append(out, newStream(es))
+		}
+	}
+	return out, nil
+}
+
+func parseTables(packets [][]byte, pids map[uint16]bool, found func(*astits.DemuxerData) bool) {
+	var in bytes.Buffer
+	left := maxTables
+	for _, p := range packets {
+		if left > 0 && pids[pidOf(p)] {
+			in.WriteByte(syncByte)
+			in.Write(p[1:])
+			left--
+		}
+	}
+	dmx := astits.NewDemuxer(context.Background(), &in, astits.DemuxerOptPacketSize(packetSize),
+		astits.DemuxerOptLogger(log.New(io.Discard, "", 0)))
+	for range 4 * maxTables {
+		d, err := dmx.NextData()
+		if errors.Is(err, astits.ErrNoMorePackets) || err == nil && found(d) {
+			return
+		}
+	}
+}
+
+// codec is the coding of an elementary stream.
+type codec uint8
+
+const (
+	noCodec codec = iota
+	h264
+	h265
+	aacADTS
+	ac3
+	eac3
+)
+
+// stream collects one elementary stream.
+type stream struct {
+	pid      uint16
+	codec    codec
+	language string // three letters, empty when not given
+	units    []unit
+	lost     int
+
+	cc      int    // last continuity counter, -1 before the first
+	open    []byte // the PES packet that is being collected
+	damaged bool
+}
+
+// unit is the payload of a PES packet. Times are as received, 33 bits, -1 when missing.
+type unit struct {
+	pts, dts int64
+	data     []byte
+}
+
+// Stream types (ISO/IEC 13818-1 table 2-34, ATSC A/53 for 0x81 and 0x87) and the descriptors that tell what a private
+// stream is (ETSI EN 300 468).
+func newStream(es *astits.PMTElementaryStream) *stream {
+	s := &stream{pid: es.ElementaryPID, cc: -1}
+	switch es.StreamType {
+	case 0x1b:
+		s.codec = h264
+	case 0x24:
+		s.codec = h265
+	case 0x0f:
+		s.codec = aacADTS
+	case 0x81:
+		s.codec = ac3
+	case 0x87:
+		s.codec = eac3
+	}
+	for _, d := range es.ElementaryStreamDescriptors {
+		if d == nil {
+			continue
+		}
+		if l := d.ISO639LanguageAndAudioType; l != nil && len(l.Language) == 3 {
+			s.language = string(l.Language)
+		}
+		if es.StreamType != 0x06 {
+			continue
+		}
+		switch {
+		case d.Tag == 0x6a, d.Registration != nil && d.Registration.FormatIdentifier == 0x41432d33: // AC-3
+			s.codec = ac3
+		case d.Tag == 0x7a, d.Registration != nil && d.Registration.FormatIdentifier == 0x45414333: // EAC3
+			s.codec = eac3
+		case d.Registration != nil && d.Registration.FormatIdentifier == 0x48455643: // HEVC
+			s.codec = h265
+		}
+	}
+	return s
+}
+
+// readPES collects the PES packets of the streams.
+func readPES(packets [][]byte, streams []*stream) error {
+	byPID := map[uint16]*stream{}
+	for _, s := range streams {
+		if s.codec != noCodec {
+			byPID[s.pid] = s
+		}
+	}
+	for _, p := range packets {
+		if s := byPID[pidOf(p)]; s != nil {
+			if err := s.packet(p); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range streams {
+		if err := s.close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packet takes one transport packet (ISO/IEC 13818-1 2.4.3.2).
+func (s *stream) packet(p []byte) error {
+	if p[1]&0x80 != 0 || p[3]&0x10 == 0 { // transport error, or no payload; a gap shows in the counter
+		return nil
+	}
+	if p[3]&0xc0 != 0 {
+		return fmt.Errorf("%w: scrambled MPEG-TS packets on PID %d", ErrUnsupported, s.pid)
+	}
+	payload, jump := p[4:], false
+	if p[3]&0x20 != 0 { // adaptation field
+		n := int(p[4])
+		if n > packetSize-5 {
+			s.lost++
+			return nil
+		}
+		jump = n > 0 && p[5]&0x80 != 0
+		payload = p[5+n:]
+	}
+	cc := int(p[3] & 0x0f)
+	switch {
+	case s.cc >= 0 && !jump && cc == s.cc:
+		return nil // sent twice
+	case s.cc >= 0 && !jump && cc != (s.cc+1)&0x0f:
+		s.lost++
+		s.damaged = true
+	}
+	s.cc = cc
+	if p[1]&0x40 != 0 { // payload_unit_start_indicator
+		if err := s.close(); err != nil {
+			return err
+		}
+		s.open = make([]byte, 0, 4<<10)
+	}
+	if s.open != nil {
+		s.open = append(s.open, payload...)
+	}
+	return nil
+}
+
+// close ends the open PES packet and keeps its payload (ISO/IEC 13818-1 2.4.3.6). One with missing packets is dropped.
+func (s *stream) close() error {
+	b, damaged := s.open, s.damaged
+	s.open, s.damaged = nil, false
+	if b == nil {
+		return nil
+	}
+	if damaged || len(b) < 9 || b[0] != 0 || b[1] != 0 || b[2] != 1 || b[6]&0xc0 != 0x80 || 9+int(b[8]) > len(b) {
+		s.lost++
+		return nil
+	}
+	if b[6]&0x30 != 0 {
+		return fmt.Errorf("%w: scrambled PES packets on PID %d", ErrUnsupported, s.pid)
+	}
+	if n := int(b[4])<<8 | int(b[5]); n > 0 {
+		if 6+n > len(b) || n < 3+int(b[8]) {
+			s.lost++
+			return nil
+		}
+		b = b[:6+n]
+	}
+	u := unit{pts: -1, dts: -1, data: b[9+int(b[8]):]}
+	if b[7]&0x80 != 0 && b[8] >= 5 {
+		u.pts = timestamp(b[9:])
+		u.dts = u.pts
+	}
+	if b[7]&0xc0 == 0xc0 && b[8] >= 10 {
+		u.dts = timestamp(b[14:])
+	}
+	s.units = append(s.units, u)
+	return nil
+}
+
+func timestamp(b []byte) int64 {
+	return int64(b[0])>>1&7<<30 | int64(b[1])<<22 | int64(b[2])>>1<<15 | int64(b[3])<<7 | int64(b[4])>>1
+}
+
+// unwrap returns the time nearest to near that equals t on the 33-bit clock.
+func unwrap(t, near int64) int64 {
+	d := (t - near) & (clockPeriod - 1)
+	if d >= clockPeriod/2 {
+		d -= clockPeriod
+	}
+	return near + d
+}
+
+func (s *stream) fragment(lim Limits) (*Fragment, error) {
+	if s.codec == h264 || s.codec == h265 {
+		return s.video(lim)
+	}
+	return s.audio(lim)
+}
+
+// track returns the track of s with the configuration e.
+func (s *stream) track(e entry, timescale uint32) *Track {
+	h := header{timescale: timescale, language: packLanguage(s.language)}
+	return &Track{
+		Source: uint32(s.pid), Kind: e.kind, Timescale: timescale, Language: languageTag(s.language),
+		Bitrate: e.bitrate, Config: h.config(e),
+	}
+}
