@@ -38,9 +38,9 @@ var (
 		"packager/mpegts": {"packager", "packager/media", "packager/cmaf"},
 
 		"origin":                 {"origin/...", "auth/...", "storage", "packager", "packager/media"},
-		"origin/reply":           {"auth", "storage", "packager"},
+		"origin/reply":           {"origin/channel", "origin/timeline", "origin/ingest/demux", "auth", "storage", "packager"},
 		"origin/metrics":         {"origin/channel"},
-		"origin/channel":         {"auth/...", "storage", "packager/media"},
+		"origin/channel":         {"auth/...", "storage", "packager", "packager/media"},
 		"origin/timeline":        {"origin/channel", "storage", "packager", "packager/media", "packager/cmaf"},
 		"origin/ingest/demux":    {"packager/media", "packager/cmaf"},
 		"origin/ingest/manifest": {"packager/media"},

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -85,17 +84,13 @@ func requirePlaylists(t *testing.T, multivariant string) {
 // playlistURLs returns the URLs of the media playlists that a multivariant playlist names, once each.
 func playlistURLs(t testing.TB, multivariant string, m *m3u8.MasterPlaylist) (all []string) {
 	t.Helper()
-	base, err := url.Parse(multivariant)
-	require.NoError(t, err)
 	seen := map[string]bool{"": true}
 	add := func(uri string) {
 		if seen[uri] {
 			return
 		}
 		seen[uri] = true
-		u, err := base.Parse(uri)
-		require.NoError(t, err)
-		all = append(all, u.String())
+		all = append(all, resolve(t, multivariant, uri))
 	}
 	for _, v := range m.Variants {
 		add(v.URI)

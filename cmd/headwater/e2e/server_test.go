@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,20 +23,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binary is the server under test, built once by TestMain unless HEADWATER_BIN names it.
-var binary = os.Getenv("HEADWATER_BIN")
+// program is the server under test, built once by TestMain unless HEADWATER_BIN names it.
+var program = os.Getenv("HEADWATER_BIN")
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		if binary == "" {
+		if program == "" {
 			dir, err := os.MkdirTemp("", "headwater-e2e")
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1
 			}
 			defer os.RemoveAll(dir)
-			binary = filepath.Join(dir, "headwater")
-			build := exec.Command("go", "build", "-o", binary, "headwater/cmd/headwater")
+			program = filepath.Join(dir, "headwater")
+			build := exec.Command("go", "build", "-o", program, "headwater/cmd/headwater")
 			build.Stdout, build.Stderr = os.Stdout, os.Stderr
 			if err := build.Run(); err != nil {
 				fmt.Fprintln(os.Stderr, "building the server:", err)
@@ -179,7 +180,7 @@ func (s *server) start() {
 	if s.config != "" {
 		args = append(args, "--config", s.config)
 	}
-	s.process = launch(s.t, "headwater", nil, binary, args...)
+	s.process = launch(s.t, "headwater", nil, program, args...)
 	deadline := time.Now().Add(15 * time.Second)
 	for !answers(s.adminURL("/readyz")) {
 		require.True(s.t, s.running(), "the server ended while starting:\n%s", tail(s.output(), 3000))
@@ -267,4 +268,14 @@ func await(t testing.TB, within time.Duration, urls ...string) {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+}
+
+// resolve returns the URL that a reference in a manifest means.
+func resolve(t testing.TB, base, reference string) string {
+	t.Helper()
+	b, err := url.Parse(base)
+	require.NoError(t, err)
+	u, err := b.Parse(reference)
+	require.NoError(t, err)
+	return u.String()
 }
