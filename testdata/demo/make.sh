@@ -16,7 +16,7 @@ ff() { ffmpeg -hide_banner -loglevel error -nostdin -y "$@"; }
 
 # --- Picture -----------------------------------------------------------------------------------------------------------
 # 60 s at 25 frames a second, so that a loop which starts with a UTC minute shows the UTC second. The hand turns once in
-# the loop, the ball crosses once a second (at the left edge on even seconds), the lamp is lit while the tone sounds.
+# the loop, the ball crosses once a second (at the right edge on even seconds), the lamp is lit while the tone sounds.
 text() { # x y size colour text
   printf "drawtext=fontfile=%s:x=%s:y=%s:fontsize=%s:fontcolor=%s:text='%s'" "$font" "$1" "$2" "$3" "$4" "$5"
 }

@@ -1,0 +1,403 @@
+// The console: asks for the state every two seconds, changes only what differs on the page, and plays what is asked for.
+// Text enters the page as text nodes alone.
+"use strict";
+
+const refresh = 2000; // ms between two questions
+const $ = (id) => document.getElementById(id);
+
+let state = { now: Date.now(), channels: [] };
+let offset = 0; // the server's clock minus ours, ms
+let selected = decodeURIComponent(location.hash.slice(1)); // "group/name"
+let autoplay = true; // until something has been played or stopped
+
+// ---- Page ------------------------------------------------------------------------------------------------------------
+
+function element(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+// put sets a property only when it changes, so that selections and focus survive a refresh.
+function put(node, property, value) {
+  if (node[property] !== value) node[property] = value;
+}
+
+// sync makes the children of parent those of items: kept by key, made by make, filled by fill, in order.
+function sync(parent, items, key, make, fill) {
+  const old = new Map([...parent.children].map((n) => [n.dataset.key, n]));
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const k = String(key(item));
+    let node = old.get(k);
+    if (!node) {
+      node = make(item);
+      node.dataset.key = k;
+    }
+    old.delete(k);
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+    fill(node, item);
+  }
+  for (const node of old.values()) node.remove();
+}
+
+// table fills a table from columns {head, text(item), className(item), dot(item)}.
+function table(node, columns, items, key) {
+  if (!node.tHead) {
+    const row = node.createTHead().insertRow();
+    for (const c of columns) row.append(element("th", c.number ? "number" : "", c.head));
+    node.createTBody();
+  }
+  const make = () => element("tr", "", ...columns.map(() => element("td")));
+  sync(node.tBodies[0], items, key, make, (row, item) => {
+    columns.forEach((c, i) => {
+      const cell = row.cells[i];
+      put(cell, "className", [c.number ? "number" : "", c.className ? c.className(item) : ""].join(" ").trim());
+      if (c.dot) {
+        if (!cell.firstElementChild) cell.append(element("span", "dot"), document.createTextNode(""));
+        put(cell.firstElementChild, "className", "dot " + style(c.dot(item)));
+        put(cell.firstElementChild, "title", c.dot(item));
+        put(cell.lastChild, "data", c.text(item));
+      } else {
+        put(cell, "textContent", c.text(item));
+      }
+    });
+  });
+}
+
+function facts(node, pairs) {
+  const make = ([name]) => element("div", "", element("dt", "", name), element("dd"));
+  sync(node, pairs.filter(([, v]) => v !== ""), ([name]) => name, make, (row, [, v]) => put(row.lastChild, "textContent", v));
+}
+
+// ---- Words -----------------------------------------------------------------------------------------------------------
+
+const style = (health) => (health === "no media" ? "none" : health);
+const serverNow = () => Date.now() + offset;
+
+function age(since) {
+  if (!since) return "never";
+  const s = Math.max(0, (serverNow() - since) / 1000);
+  if (s < 100) return s.toFixed(1) + " s";
+  if (s < 5400) return Math.round(s / 60) + " min";
+  if (s < 129600) return Math.round(s / 3600) + " h";
+  return Math.round(s / 86400) + " d";
+}
+
+function bitrate(b) {
+  if (!b) return "";
+  return b < 1e6 ? Math.round(b / 1000) + " kbit/s" : (b / 1e6).toFixed(2) + " Mbit/s";
+}
+
+function shape(t) {
+  if (t.kind === "video") {
+    const rate = t.frameRate ? " @ " + +t.frameRate.toFixed(3) : "";
+    return t.width ? t.width + "\u00d7" + t.height + rate : "";
+  }
+  const channels = { 1: "mono", 2: "stereo", 6: "5.1", 8: "7.1" }[t.channels] || (t.channels ? t.channels + " ch" : "");
+  return [t.sampleRate ? t.sampleRate / 1000 + " kHz" : "", channels].filter(Boolean).join(" ");
+}
+
+const trackColumns = [
+  { head: "Track", text: (t) => t.id, dot: (t) => t.health },
+  { head: "Kind", text: (t) => t.kind },
+  { head: "Codec", text: (t) => t.codec, className: () => "mono" },
+  { head: "Format", text: shape },
+  { head: "Language", text: (t) => t.language || "\u2013" },
+  { head: "Bitrate", text: (t) => bitrate(t.bitrate), number: true },
+  { head: "Segment", text: (t) => (t.segmentDuration ? t.segmentDuration.toFixed(3) + " s" : ""), number: true },
+  { head: "Newest", text: (t) => (t.lastArrived ? String(t.lastNumber) : ""), number: true },
+  { head: "Age", text: (t) => age(t.lastArrived), number: true, className: (t) => (t.health === "stale" ? "alarm" : "") },
+  { head: "Stored", text: (t) => String(t.segments), number: true },
+  { head: "Gaps", text: (t) => String(t.gaps), number: true, className: (t) => (t.gaps ? "stale" : "") },
+];
+
+const inputColumns = [
+  { head: "Input", text: (i) => String(i.number), dot: (i) => (i.active ? "ok" : "no media") },
+  { head: "State", text: (i) => (i.active ? "active" : i.lastPush ? "standby" : "unused") },
+  { head: "Protocol", text: (i) => i.protocol || "\u2013" },
+  { head: "Encoder", text: (i) => i.encoder || "\u2013" },
+  { head: "Last push", text: (i) => age(i.lastPush), number: true },
+  { head: "Accepted", text: (i) => String(i.accepted), number: true },
+  { head: "Rejected", text: (i) => String(i.rejected), number: true, className: (i) => (i.rejected ? "alarm" : "") },
+  {
+    head: "Last reason", className: () => "reason",
+    text: (i) => (i.lastReason ? i.lastReason + (i.lastRejected ? " (" + age(i.lastRejected) + " ago)" : "") : "\u2013"),
+  },
+];
+
+// ---- Channels --------------------------------------------------------------------------------------------------------
+
+const id = (c) => c.group + "/" + c.name;
+const current = () => state.channels.find((c) => id(c) === selected);
+const newest = (c) => Math.max(0, ...c.tracks.map((t) => t.lastArrived));
+
+function show() {
+  put($("clock"), "textContent", new Date(serverNow()).toISOString().slice(0, 19).replace("T", " ") + " UTC");
+  const count = (h) => state.channels.filter((c) => c.health === h).length;
+  const words = [[count("ok"), "ok"], [count("stale"), "stale"], [count("no media"), "without media"]];
+  put($("summary"), "textContent", words.filter(([n]) => n).map(([n, w]) => n + " " + w).join(" \u00b7 "));
+  if (!current() && state.channels.length) selected = id(state.channels[0]);
+  sync($("channels"), state.channels, id, (c) => {
+    const link = element("a", "", element("span", "dot"),
+      element("span", "name", element("span", "group", c.group + "/"), c.name), element("span", "edge"));
+    link.href = "#" + id(c).split("/").map(encodeURIComponent).join("/");
+    return element("li", "", link);
+  }, (node, c) => {
+    const link = node.firstChild;
+    put(link.children[0], "className", "dot " + style(c.health));
+    put(link.children[0], "title", c.health);
+    put(link.children[2], "textContent", newest(c) ? age(newest(c)) : "");
+    if (id(c) === selected) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  });
+  put($("empty"), "hidden", state.channels.length > 0);
+  put($("channel"), "hidden", state.channels.length === 0);
+  if (current()) showChannel(current());
+  else put($("push"), "textContent", pushCommand());
+}
+
+function pushCommand() {
+  return "ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=48000 \\\n" +
+    "  -c:v libx264 -preset veryfast -g 50 -keyint_min 50 -sc_threshold 0 -b:v 800k -pix_fmt yuv420p -c:a aac -b:a 96k \\\n" +
+    "  -f hls -hls_time 2 -method PUT " + (state.public || "") + "/in/v1/default/1/test/index.m3u8";
+}
+
+function showChannel(c) {
+  if ($("name").dataset.id !== id(c)) {
+    $("name").dataset.id = id(c);
+    $("name").replaceChildren(element("span", "", c.group + "/"), c.name);
+  }
+  put($("health"), "textContent", c.health);
+  put($("health"), "className", "badge " + style(c.health));
+  const edge = Math.max(0, ...c.tracks.map((t) => t.lastEnd));
+  facts($("facts"), [
+    ["Live edge", edge ? new Date(edge).toISOString().slice(11, 19) + " UTC" : ""],
+    ["Numbering", c.numbering],
+    ["Discontinuities", String(c.discontinuities)],
+  ]);
+  table($("tracks"), trackColumns, c.tracks, (t) => t.id);
+  table($("inputs"), inputColumns, c.inputs, (i) => i.number);
+  sync($("endpoints"), c.endpoints, (e) => id(c) + "/" + e.name, makeEndpoint, fillEndpoint);
+  if (autoplay && c.health !== "no media") {
+    const e = c.endpoints.find((e) => e.manifests.length);
+    if (e) play(c, e, e.manifests[0]);
+  }
+}
+
+function makeEndpoint(e) {
+  return element("div", "endpoint", element("h4", "", e.name, element("small")), element("div", "manifests"));
+}
+
+function fillEndpoint(node, e) {
+  const notes = [e.container];
+  if (e.startoverWindow) notes.push("start-over " + span(e.startoverWindow));
+  if (e.timeDelay) notes.push("delayed by " + span(e.timeDelay));
+  put(node.querySelector("small"), "textContent", notes.join(" \u00b7 "));
+  sync(node.querySelector(".manifests"), e.manifests, (m) => m.url, (m) => {
+    const link = element("a", "mono", element("bdi", "", m.url));
+    link.href = link.title = m.url;
+    link.target = "_blank";
+    link.rel = "noopener";
+    const copy = element("button", "", "Copy");
+    copy.addEventListener("click", () => copyText(m.url, copy));
+    const start = element("button", "play", "Play");
+    start.addEventListener("click", () => play(current(), e, m));
+    for (const b of [copy, start]) b.type = "button";
+    return element("div", "manifest", element("span", "type", m.type.toUpperCase()), link, copy, start);
+  }, (row, m) => row.classList.toggle("current", playing !== null && playing.manifest.url === m.url));
+}
+
+function span(seconds) {
+  if (seconds < 120) return seconds + " s";
+  return seconds < 7200 ? Math.round(seconds / 60) + " min" : +(seconds / 3600).toFixed(1) + " h";
+}
+
+async function copyText(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // not a secure context
+    const area = element("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  const label = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = label; }, 1200);
+}
+
+// ---- Player ----------------------------------------------------------------------------------------------------------
+
+let playing = null; // {channel, endpoint, manifest, stop(), stats()}
+
+// players make a player of a URL on the video element; each returns stop() and stats(), pairs of words.
+const players = {
+  hls(video, url, fail) {
+    if (!window.Hls || !Hls.isSupported()) return native(video, url, fail);
+    const hls = new Hls();
+    let recovered = 0;
+    hls.on(Hls.Events.ERROR, (_, e) => {
+      if (!e.fatal) return;
+      if (e.type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < 2) hls.recoverMediaError();
+      else fail("hls.js: " + e.details + (e.response ? " (status " + e.response.code + ")" : ""));
+    });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => start(video));
+    hls.loadSource(url);
+    hls.attachMedia(video);
+    return {
+      stop: () => hls.destroy(),
+      stats: () => {
+        const level = hls.levels[hls.currentLevel];
+        return [
+          ["Player", "hls.js"],
+          ["Rendition", level ? (level.height ? level.width + "\u00d7" + level.height + ", " : "") + bitrate(level.bitrate) : ""],
+          ["Latency", hls.latency ? hls.latency.toFixed(1) + " s" : ""],
+        ];
+      },
+    };
+  },
+  dash(video, url, fail) {
+    if (!window.dashjs) throw new Error("dash.js did not load");
+    const player = dashjs.MediaPlayer().create();
+    player.updateSettings({ debug: { logLevel: dashjs.Debug.LOG_LEVEL_ERROR } });
+    player.on(dashjs.MediaPlayer.events.ERROR, (e) => fail("dash.js: " + (e.error.message || e.error.code || e.error)));
+    player.initialize(video, url, true);
+    return {
+      stop: () => player.destroy(),
+      stats: () => {
+        let r = null;
+        let latency = NaN;
+        try { // not before the stream is set up
+          r = player.getCurrentRepresentationForType("video");
+          latency = player.getCurrentLiveLatency();
+        } catch { /* asked again in a moment */ }
+        return [
+          ["Player", "dash.js"],
+          ["Rendition", r ? r.width + "\u00d7" + r.height + ", " + bitrate(r.bandwidth) : ""],
+          ["Latency", Number.isFinite(latency) && latency > 0 ? latency.toFixed(1) + " s" : ""],
+        ];
+      },
+    };
+  },
+};
+players.mss = (video, url, fail) => {
+  if (!window.dashjs || !dashjs.MssHandler) throw new Error("dash.js or its Smooth plug-in did not load");
+  return players.dash(video, url, fail);
+};
+
+function native(video, url, fail) {
+  if (!video.canPlayType("application/vnd.apple.mpegurl")) throw new Error("hls.js did not load or cannot run here");
+  const failed = () => fail("the browser: " + (video.error ? video.error.message || "code " + video.error.code : "unknown error"));
+  video.addEventListener("error", failed);
+  video.src = url;
+  start(video);
+  return {
+    stop: () => {
+      video.removeEventListener("error", failed);
+      video.removeAttribute("src");
+      video.load();
+    },
+    stats: () => [["Player", "browser"]],
+  };
+}
+
+function start(video) {
+  video.play().catch(() => {}); // refused by the browser: the controls are there
+}
+
+function play(c, e, m) {
+  stop();
+  autoplay = false;
+  const from = Number($("from").value) || 0;
+  const url = from && e.startoverWindow ? m.url + "?start=" + Math.floor((serverNow() / 1000 - from) / 2) * 2 : m.url;
+  put($("trouble"), "hidden", true);
+  const fail = (words) => {
+    put($("trouble"), "textContent", words);
+    put($("trouble"), "hidden", false);
+  };
+  try {
+    playing = { channel: c, endpoint: e, manifest: m, ...players[m.type]($("video"), url, fail) };
+  } catch (err) {
+    fail(err.message);
+    return;
+  }
+  put($("playing"), "textContent", id(c) + " \u00b7 " + e.name + "/" + m.name + " \u00b7 " + m.type.toUpperCase());
+  put($("stop"), "disabled", false);
+  starts(c, e);
+  show();
+}
+
+function stop() {
+  if (!playing) return;
+  playing.stop();
+  playing = null;
+  put($("playing"), "textContent", "Nothing is playing");
+  put($("stop"), "disabled", true);
+  $("stats").replaceChildren();
+}
+
+// starts offers as points of departure what the endpoint's start-over window reaches.
+function starts(c, e) {
+  const choices = [[0, "Live"], [60, "1 min ago"], [600, "10 min ago"], [3600, "1 h ago"]];
+  const usable = choices.filter(([s]) => s === 0 || (s <= e.startoverWindow && playing.manifest.type !== "mss"));
+  sync($("from"), usable, ([s]) => s, ([s, words]) => {
+    const option = element("option", "", words);
+    option.value = s;
+    return option;
+  }, () => {});
+}
+
+function showStats() {
+  if (!playing) return;
+  const video = $("video");
+  const ahead = video.buffered.length ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
+  const quality = video.getVideoPlaybackQuality();
+  facts($("stats"), [
+    ...playing.stats(),
+    ["Buffer", ahead.toFixed(1) + " s"],
+    ["Dropped", quality.droppedVideoFrames + " of " + quality.totalVideoFrames],
+  ]);
+}
+
+// ---- Run -------------------------------------------------------------------------------------------------------------
+
+async function ask() {
+  try {
+    const reply = await fetch("api/channels", { cache: "no-store" });
+    if (!reply.ok) throw new Error("status " + reply.status);
+    state = await reply.json();
+    offset = state.now - Date.now();
+    put($("offline"), "hidden", true);
+    show();
+  } catch (err) {
+    put($("offline"), "textContent", "The server does not answer (" + err.message + "). What is shown is old.");
+    put($("offline"), "hidden", false);
+  }
+  setTimeout(ask, refresh);
+}
+
+window.addEventListener("hashchange", () => {
+  selected = decodeURIComponent(location.hash.slice(1));
+  show();
+});
+$("stop").addEventListener("click", () => {
+  autoplay = false;
+  stop();
+  show();
+});
+$("from").addEventListener("change", () => {
+  if (playing) play(playing.channel, playing.endpoint, playing.manifest);
+});
+for (const b of document.querySelectorAll("[data-copies]")) {
+  b.addEventListener("click", () => copyText($(b.dataset.copies).textContent, b));
+}
+setInterval(() => {
+  if (state.channels.length) show();
+  showStats();
+}, 500);
+ask();
