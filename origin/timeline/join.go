@@ -74,6 +74,7 @@ type Key struct {
 	Track  string
 	Number int64
 	Time   int64 // ticks of the track
+	Within int64 // ticks by which the start may lie beside Time
 	ByTime bool
 }
 
@@ -89,14 +90,15 @@ func (t *Timeline) Segment(key Key, d time.Duration) (Output, error) {
 	segs := tr.segments
 	i := sort.Search(len(segs), func(n int) bool {
 		if key.ByTime {
-			return segs[n].Start >= key.Time
+			return segs[n].Start >= key.Time-key.Within
 		}
 		return segs[n].Number/k >= key.Number
 	})
 	if i == len(segs) {
 		return Output{}, fmt.Errorf("%w: track %s ends before it", ErrNotYet, key.Track)
 	}
-	if key.ByTime && segs[i].Start != key.Time || !key.ByTime && segs[i].Number/k != key.Number {
+	if key.ByTime && (segs[i].Start > key.Time+key.Within || i > 0 && sameGroup(segs[i-1], segs[i], k)) ||
+		!key.ByTime && segs[i].Number/k != key.Number {
 		return Output{}, fmt.Errorf("%w: track %s has no such segment", ErrGone, key.Track)
 	}
 	if !complete(segs, i, k) {
@@ -109,17 +111,21 @@ func (t *Timeline) Segment(key Key, d time.Duration) (Output, error) {
 	return Output{Track: tr.Track, Segment: merge(segs[i:j], k), Stored: segs[i:j:j]}, nil
 }
 
-// During returns the segments of a track whose middle lies in [from, to), as one output.
-// ok is false when there are none. The Segment's Config is the first one's, and later ones of another are left out.
-func (t *Timeline) During(trackID string, from, to media.Time) (out Output, ok bool) {
+// During returns the segments of a track whose middle lies in [from, to), as one output; ok is false when it has none
+// there. Its Config is the first one's: what follows a change of it is left out. Errors: ErrNoTrack, and ErrNotYet while
+// the track is running but has not reached to.
+func (t *Timeline) During(trackID string, from, to media.Time) (out Output, ok bool, err error) {
 	s := t.snap.Load()
 	tr := s.track(trackID)
 	if tr == nil {
-		return out, false
+		return out, false, fmt.Errorf("%w: %s", ErrNoTrack, trackID)
+	}
+	if s.behind(tr, to) {
+		return out, false, fmt.Errorf("%w: track %s has not come so far", ErrNotYet, trackID)
 	}
 	i, j := tr.within(from, to)
 	if i >= j {
-		return out, false
+		return out, false, nil
 	}
 	group := tr.segments[i:j:j]
 	for n := range group {
@@ -128,7 +134,7 @@ func (t *Timeline) During(trackID string, from, to media.Time) (out Output, ok b
 			break
 		}
 	}
-	return Output{Track: tr.Track, Segment: merge(group, 1), Stored: group}, true
+	return Output{Track: tr.Track, Segment: merge(group, 1), Stored: group}, true, nil
 }
 
 // Following returns up to n output segments of about length d that follow the one numbered number in its part.

@@ -186,16 +186,9 @@ const stalled = 3
 // every track that is still running covers as well, so that no manifest shows one track ahead of the others.
 func (s *snapshot) bounds(ref *trackView, q Query) (from, to media.Time) {
 	edge := ref.end()
-	newest := edge
-	for i := range s.tracks {
-		if tr := &s.tracks[i]; len(tr.segments) > 0 && newest.Before(tr.end()) {
-			newest = tr.end()
-		}
-	}
-	patience := media.At(s.longest.Ticks*stalled, s.longest.Scale)
 	for i := range s.tracks {
 		tr := &s.tracks[i]
-		if len(tr.segments) == 0 || tr.end().Add(patience).Before(newest) {
+		if !s.running(tr) {
 			continue
 		}
 		for n := len(ref.segments); n > 0; n-- {
@@ -220,6 +213,29 @@ func (s *snapshot) bounds(ref *trackView, q Query) (from, to media.Time) {
 	}
 	from = to.Sub(media.FromDuration(q.Length))
 	return from, to
+}
+
+// running reports whether a track keeps up with the others.
+func (s *snapshot) running(tr *trackView) bool {
+	if len(tr.segments) == 0 {
+		return false
+	}
+	patience := media.At(s.longest.Ticks*stalled, s.longest.Scale)
+	for i := range s.tracks {
+		if o := &s.tracks[i]; len(o.segments) > 0 && tr.end().Add(patience).Before(o.end()) {
+			return false
+		}
+	}
+	return true
+}
+
+// behind reports whether a running track still has to deliver media before to.
+func (s *snapshot) behind(tr *trackView, to media.Time) bool {
+	if !s.running(tr) {
+		return false
+	}
+	last := tr.segments[len(tr.segments)-1]
+	return media.At(last.End()+last.Duration/2, tr.Timescale).Before(to)
 }
 
 func earlier(a, b media.Time) media.Time {
