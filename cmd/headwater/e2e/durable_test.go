@@ -100,8 +100,8 @@ func TestKilledTenTimesNothingAcknowledgedIsLost(t *testing.T) {
 
 	next := time.Now().Add(-50*time.Minute).Unix() / 2 * 2 // seconds since the epoch of the next segment
 	playlist := fmt.Sprintf("%s?start=%d", s.out("durable", hlsManifest), next-10)
-	acknowledged := map[int64]bool{}                       // by number on the grid of 2 s
-	served := map[string][sha256.Size]byte{}               // by URL
+	acknowledged := map[int64]bool{}         // by number on the grid of 2 s
+	served := map[string][sha256.Size]byte{} // by URL
 	edge := uint64(0)
 	for range kills {
 		var together sync.WaitGroup

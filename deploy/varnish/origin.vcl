@@ -1,0 +1,11 @@
+# The origin and the secret that it expects (userAgentSecrets of its endpoints). Copy this file and change both.
+backend origin {
+    .host = "127.0.0.1";
+    .port = "8080";
+    .first_byte_timeout = 30s;
+    .between_bytes_timeout = 30s;
+}
+
+sub origin_secret {
+    set bereq.http.User-Agent = "change-me";
+}
