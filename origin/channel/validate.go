@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"headwater/packager"
 )
 
 // ErrInvalid is matched by every Problem.
@@ -17,6 +15,7 @@ var ErrInvalid = errors.New("invalid channel")
 // it has a rule of the format; its quotas that only protect a shared service are wider here.
 const (
 	MaxName            = 256 // bytes of a group's, channel's or endpoint's name
+	MaxManifestName    = 64  // bytes
 	MaxEndpoints       = 25  // of a channel
 	MaxManifests       = 25  // of an endpoint
 	MaxSecret          = 256 // bytes of a playback secret
@@ -108,9 +107,16 @@ func (c *checker) name(path, s string) {
 
 // validName reports whether s matches [A-Za-z0-9_-]{1,256}.
 func validName(s string) bool {
-	return s != "" && len(s) <= MaxName && !strings.ContainsFunc(s, func(c rune) bool {
-		return c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
-	})
+	return s != "" && len(s) <= MaxName && !strings.ContainsFunc(s, func(c rune) bool { return c != '_' && !inManifestName(c) })
+}
+
+// validManifestName reports whether s matches [A-Za-z0-9-]{1,64}: '_' separates a manifest's name from a track's.
+func validManifestName(s string) bool {
+	return s != "" && len(s) <= MaxManifestName && !strings.ContainsFunc(s, func(c rune) bool { return !inManifestName(c) })
+}
+
+func inManifestName(c rune) bool {
+	return c == '-' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
 func (c *checker) id(id ID) {
@@ -217,8 +223,9 @@ func (c *checker) manifests(path string, e *Endpoint) {
 		switch {
 		case m.Name == "":
 			c.add(at+".name", MemberMissing, "a name is needed")
-		case !packager.ValidID(m.Name):
-			c.add(at+".name", MemberPattern, "%q: use 1 to 64 letters, digits and '-'", m.Name[:min(len(m.Name), 64)])
+		case !validManifestName(m.Name):
+			c.add(at+".name", MemberPattern, "%q: use 1 to %d letters, digits and '-'", m.Name[:min(len(m.Name), 64)],
+				MaxManifestName)
 		case slices.ContainsFunc(e.Manifests[:i], func(o Manifest) bool { return o.Name == m.Name && o.Type == m.Type }):
 			c.add(at+".name", ManifestCollision, "%q is the name of another %s manifest", m.Name, m.Type)
 		}

@@ -6,9 +6,6 @@ import (
 	"net/http"
 
 	"headwater/auth"
-	"headwater/origin/channel"
-	"headwater/origin/ingest/demux"
-	"headwater/origin/timeline"
 	"headwater/packager"
 	"headwater/storage"
 )
@@ -38,18 +35,21 @@ type Answer struct {
 	Reason string // the rule, in snake case; a refusal by auth names its own
 	Text   string // for people, within AWS's limits for messages
 	Soon   bool   // what is not there may be in a moment: caches may keep the answer for a second only
-	detail bool   // the error's own text helps the client and gives nothing away
+	Detail bool   // the error's own text helps the client and gives nothing away
 }
 
-// rule is one line of the table.
-type rule struct {
-	err error
+// Rule is one line of the table: errors that match Err, as errors.Is has it, are answered so.
+type Rule struct {
+	Err error
 	Answer
 }
 
-// table maps errors to answers; the first line that matches decides. Statuses of ingest follow DASH-IF Live Media Ingest
-// (reference/ingest.md, section 2), those of playback MediaPackage (reference/mediapackage.md, 3a), types the AWS services.
-var table = []rule{
+// Table maps errors to answers; the first line that matches decides.
+type Table []Rule
+
+// base is the part of the table for errors of this package and of the leaves below origin; package origin adds the lines
+// of the packages that know this one. Statuses follow MediaPackage (reference/mediapackage.md, 3a), types the AWS services.
+var base = Table{
 	// Who may.
 	{auth.ErrUnauthenticated, Answer{401, "UnauthorizedException", "unauthenticated", "Credentials are required", false, false}},
 	{auth.ErrDenied, Answer{403, "AccessDeniedException", "denied", "Access denied", false, false}},
@@ -57,35 +57,17 @@ var table = []rule{
 	// What exists.
 	{ErrNoRoute, Answer{404, "ResourceNotFoundException", "no_route", "Nothing is served here", false, false}},
 	{ErrNoEndpoint, Answer{404, "ResourceNotFoundException", "no_endpoint", "No such origin endpoint or manifest", false, false}},
-	{channel.ErrNotFound, Answer{404, "ResourceNotFoundException", "no_channel", "No such channel", true, false}},
 	{ErrTooEarly, Answer{404, "ResourceNotFoundException", "too_early", "Not available yet", true, false}},
-	{timeline.ErrNotYet, Answer{404, "ResourceNotFoundException", "too_early", "Not available yet", true, false}},
 	{packager.ErrNoMedia, Answer{404, "ResourceNotFoundException", "no_media", "No media yet", true, false}},
-	{timeline.ErrGone, Answer{404, "ResourceNotFoundException", "gone", "Not available any more", false, false}},
-	{timeline.ErrOutside, Answer{404, "ResourceNotFoundException", "outside_window", "Outside the start-over window", false, true}},
-	{timeline.ErrNoTrack, Answer{404, "ResourceNotFoundException", "no_track", "No such track", false, false}},
 	{packager.ErrNoTrack, Answer{404, "ResourceNotFoundException", "no_track", "No such track", false, false}},
 	{storage.ErrNotFound, Answer{404, "ObjectNotFoundException", "no_object", "No such object", false, false}},
 
 	// What was asked in a wrong way.
 	{ErrMethod, Answer{405, "MethodNotAllowedException", "method", "Method not allowed", false, false}},
-	{channel.ErrInvalid, Answer{400, "ValidationException", "invalid_name", "Invalid name or setting", false, true}},
-	{channel.ErrTooMany, Answer{429, "ServiceQuotaExceededException", "max_channels", "Too many channels", false, false}},
-	{timeline.ErrBadWindow, Answer{400, "ValidationException", "bad_window", "Bad start or end", false, true}},
 	{storage.ErrInvalidKey, Answer{400, "ValidationException", "invalid_key", "Invalid object name", false, false}},
 	{ErrNoLookAhead, Answer{412, "PreconditionFailedException", "look_ahead", "The following fragments are not there yet", true, false}},
 	{ErrThrottled, Answer{429, "ThrottlingException", "throttled", "Too many requests", false, false}},
-
-	// What was pushed.
-	{demux.ErrNoInit, Answer{412, "PreconditionFailedException", "no_init", "Initialization segment missing", false, true}},
-	{demux.ErrUnsupported, Answer{415, "UnsupportedMediaTypeException", "unsupported_media", "Unsupported media", false, true}},
-	{demux.ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "media_limit", "Media exceeds a limit", false, true}},
 	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, false}},
-	{demux.ErrTruncated, Answer{400, "ValidationException", "truncated", "Media ends too early", false, true}},
-	{demux.ErrMalformed, Answer{400, "ValidationException", "malformed", "Malformed media", false, true}},
-	{timeline.ErrBackwards, Answer{409, "ConflictException", "number_backwards", "Segment number goes backwards", false, true}},
-	{timeline.ErrOverlap, Answer{409, "ConflictException", "overlap", "Segment overlaps another", false, true}},
-	{timeline.ErrDuplicate, Answer{409, "ConflictException", "duplicate", "Segment exists already", false, true}},
 	{ErrConflict, Answer{409, "ConflictException", "conflict", "Another source holds this input", false, true}},
 	{ErrBadRequest, Answer{400, "ValidationException", "bad_request", "Bad request", false, true}},
 
@@ -106,26 +88,33 @@ var (
 	unknown = Answer{500, "InternalServerError", "internal", "Internal error", false, false}
 )
 
-// Describe returns what the table says of err: also for metrics, which count by Reason. Several errors joined are
-// answered by the first line of the table that any of them matches. A *http.MaxBytesError counts as ErrTooLarge.
-func Describe(err error) Answer {
-	var refused *auth.RefusedError
-	reason := ""
-	if errors.As(err, &refused) {
-		reason = refused.Reason
-	}
+// Describe returns what the table says of err, its own lines before those of this package: also for metrics, which
+// count by Reason. Several errors joined are answered by the first line that any of them matches. A
+// *http.MaxBytesError counts as ErrTooLarge; what matches no line is a 500.
+func (t Table) Describe(err error) Answer {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		err = ErrTooLarge
 	}
-	for i := range table {
-		if errors.Is(err, table[i].err) {
-			a := table[i].Answer
-			if reason != "" {
-				a.Reason = reason
-			}
-			return a
+	a, ok := t.find(err)
+	if !ok {
+		a, ok = base.find(err)
+	}
+	if !ok {
+		return unknown
+	}
+	var refused *auth.RefusedError
+	if errors.As(err, &refused) {
+		a.Reason = refused.Reason
+	}
+	return a
+}
+
+func (t Table) find(err error) (Answer, bool) {
+	for i := range t {
+		if errors.Is(err, t[i].Err) {
+			return t[i].Answer, true
 		}
 	}
-	return unknown
+	return Answer{}, false
 }

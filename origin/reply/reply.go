@@ -1,5 +1,5 @@
-// Package reply answers requests that fail: the one table from error to status, the JSON body that says why, and the
-// request's ID and logger that travel in its context. It serves nothing that succeeds and decides about nobody.
+// Package reply answers requests that fail: the table from error to status, the JSON body that says why, and the
+// request's ID, logger and table that travel in its context. It serves nothing that succeeds and decides about nobody.
 package reply
 
 import (
@@ -30,18 +30,20 @@ type contextKey struct{}
 
 // request is what travels with a request.
 type request struct {
-	id  string
-	log *slog.Logger
+	id    string
+	log   *slog.Logger
+	table Table
 }
 
 // Requests returns middleware that gives each request an ID of 26 characters, tells it in the answer's header, and
-// keeps it with log in the request's context. What a client sends as an ID is not believed.
-func Requests(log *slog.Logger) func(http.Handler) http.Handler {
+// keeps it with log and the table in the request's context, where WriteError finds them. What a client sends as an ID is
+// not believed.
+func Requests(log *slog.Logger, table Table) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := rand.Text()
 			w.Header()[RequestIDHeader] = []string{id}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, &request{id, log})))
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, &request{id, log, table})))
 		})
 	}
 }
@@ -62,6 +64,14 @@ func Logger(ctx context.Context) *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
+// Describe returns what the request's table says of err.
+func Describe(ctx context.Context, err error) Answer {
+	if q, ok := ctx.Value(contextKey{}).(*request); ok {
+		return q.table.Describe(err)
+	}
+	return Table(nil).Describe(err)
+}
+
 // body is the JSON of an error.
 type body struct {
 	Message   string
@@ -69,11 +79,11 @@ type body struct {
 	RequestId string //nolint:revive // the name on the wire
 }
 
-// WriteError answers with what the table says of err, and logs the rule that fired. It must be called before anything
+// WriteError answers with what the request's table says of err, and logs the rule that fired. It must be called before anything
 // else of the answer was written; headers that describe a body are replaced, others (Allow, CORS) stay. When the client
 // has gone nothing but a status for the metrics is written.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a := Describe(err)
+	a := Describe(r.Context(), err)
 	if a.Status == StatusClientGone && r.Context().Err() == nil {
 		a = stopped // something else than the client ended the work
 	}
@@ -136,7 +146,7 @@ func logAnswer(r *http.Request, a Answer, err error) {
 // of messages allows [ \w:.?-] and 255 characters; everything else becomes '-'.
 func (a Answer) message(err error) string {
 	text := a.Text
-	if a.detail {
+	if a.Detail {
 		text += ": " + err.Error()
 	}
 	text = strings.Map(func(c rune) rune {

@@ -15,12 +15,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"headwater/auth"
-	"headwater/origin/channel"
-	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
-	"headwater/origin/timeline"
+	"headwater/packager"
 	"headwater/storage"
 )
+
+// errMine is an error of a package that reply does not know.
+var errMine = errors.New("mine")
+
+// table is what such a package's user adds.
+var table = reply.Table{{Err: errMine, Answer: reply.Answer{
+	Status: 415, Type: "MineException", Reason: "mine", Text: "Mine", Detail: true,
+}}}
+
+// answer has WriteError answer a request.
+func answer(r *http.Request, w http.ResponseWriter, err error) {
+	reply.Requests(slog.New(slog.DiscardHandler), table)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reply.WriteError(w, r, err)
+	})).ServeHTTP(w, r)
+}
 
 func TestErrorsBecomeAnswers(t *testing.T) {
 	tests := []struct {
@@ -31,19 +44,15 @@ func TestErrorsBecomeAnswers(t *testing.T) {
 		cache  string
 	}{
 		{auth.Deny("allow_ips").Err(), 403, "AccessDeniedException", "allow_ips", ""},
-		{channel.ErrNotFound, 404, "ResourceNotFoundException", "no_channel", "max-age=1"},
+		{errMine, 415, "MineException", "mine", ""},
+		{reply.ErrTooEarly, 404, "ResourceNotFoundException", "too_early", "max-age=1"},
+		{packager.ErrNoMedia, 404, "ResourceNotFoundException", "no_media", "max-age=1"},
+		{reply.ErrNoLookAhead, 412, "PreconditionFailedException", "look_ahead", "max-age=1"},
 		{reply.ErrNoEndpoint, 404, "ResourceNotFoundException", "no_endpoint", ""},
-		{timeline.ErrNotYet, 404, "ResourceNotFoundException", "too_early", "max-age=1"},
-		{timeline.ErrGone, 404, "ResourceNotFoundException", "gone", ""},
 		{storage.ErrNotFound, 404, "ObjectNotFoundException", "no_object", ""},
 		{storage.ErrNoSpace, 507, "InsufficientStorageException", "no_space", ""},
 		{storage.ErrIO, 503, "ServiceUnavailableException", "storage", ""},
-		{demux.ErrMalformed, 400, "ValidationException", "malformed", ""},
-		{demux.ErrUnsupported, 415, "UnsupportedMediaTypeException", "unsupported_media", ""},
-		{demux.ErrNoInit, 412, "PreconditionFailedException", "no_init", ""},
-		{demux.ErrTooLarge, 413, "RequestEntityTooLargeException", "media_limit", ""},
 		{&http.MaxBytesError{Limit: 7}, 413, "RequestEntityTooLargeException", "max_upload", ""},
-		{timeline.ErrBackwards, 409, "ConflictException", "number_backwards", ""},
 		{context.DeadlineExceeded, 503, "ServiceUnavailableException", "deadline", ""},
 		{context.Canceled, 503, "ServiceUnavailableException", "stopping", ""},
 		{errors.New("surprise"), 500, "InternalServerError", "internal", ""},
@@ -55,7 +64,7 @@ func TestErrorsBecomeAnswers(t *testing.T) {
 			w.Header().Set("ETag", `"of what was not sent"`)
 			w.Header().Set("Cache-Control", "max-age=1209600")
 			w.Header().Set("Allow", "GET, HEAD")
-			reply.WriteError(w, httptest.NewRequest("GET", "/out/v1/a/b/c/index.m3u8", nil), fmt.Errorf("opening: %w", tt.err))
+			answer(httptest.NewRequest("GET", "/out/v1/a/b/c/index.m3u8", nil), w, fmt.Errorf("opening: %w", tt.err))
 			require.Equal(t, tt.status, w.Code)
 			require.Equal(t, tt.kind, w.Header().Get("x-amzn-ErrorType"))
 			require.Equal(t, tt.cache, w.Header().Get("Cache-Control"))
@@ -87,22 +96,21 @@ func TestRefusedCredentialsAreChallenged(t *testing.T) {
 func TestMessagesSayWhatTheClientCanMend(t *testing.T) {
 	message := func(err error) string {
 		w := httptest.NewRecorder()
-		reply.WriteError(w, httptest.NewRequest("PUT", "/", nil), err)
+		answer(httptest.NewRequest("PUT", "/", nil), w, err)
 		var body struct{ Message string }
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
 		return body.Message
 	}
-	require.Equal(t, "Malformed media: box moof at 1024: malformed media",
-		message(fmt.Errorf("box \"moof\" at 1024: %w", demux.ErrMalformed)))
+	require.Equal(t, "Mine: box moof at 1024: mine", message(fmt.Errorf("box \"moof\" at 1024: %w", errMine)))
 	require.Equal(t, "Storage does not answer", message(fmt.Errorf("/secret/path: %w", storage.ErrIO)), "but nothing of ours")
 	require.Equal(t, "Internal error", message(errors.New("secret")))
-	require.Len(t, message(fmt.Errorf("%s %w", strings.Repeat("é/", 500), demux.ErrMalformed)), 255)
+	require.Len(t, message(fmt.Errorf("%s %w", strings.Repeat("é/", 500), errMine)), 255)
 }
 
 func TestRequestsCarryTheirIDAndLogTheRule(t *testing.T) {
 	var log strings.Builder
 	var seen string
-	h := reply.Requests(slog.New(slog.NewTextHandler(&log, nil)))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := reply.Requests(slog.New(slog.NewTextHandler(&log, nil)), table)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = reply.RequestID(r.Context())
 		reply.WriteError(w, r, auth.Deny("require_https").Err())
 	}))
@@ -126,5 +134,5 @@ func TestNothingIsSaidToAClientThatLeft(t *testing.T) {
 	reply.WriteError(w, httptest.NewRequest("GET", "/", nil).WithContext(ctx), fmt.Errorf("reading: %w", context.Canceled))
 	require.Equal(t, reply.StatusClientGone, w.Code)
 	require.Empty(t, w.Body.String())
-	require.Equal(t, 499, reply.Describe(context.Canceled).Status)
+	require.Equal(t, 499, reply.Describe(ctx, context.Canceled).Status)
 }
