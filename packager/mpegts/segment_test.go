@@ -22,8 +22,8 @@ const beforeWrap = (wrap*18812/clock - 3) / segmentSeconds * segmentSeconds
 
 // What record is asked to encode.
 var (
-	h264 = []string{"-c:v", "libx264", "-bf", "3", "-x264-params", "b-pyramid=normal:log-level=none", "-b:v", "1M", "-c:a", "aac"}
-	hevc = []string{
+	codecsH264 = []string{"-c:v", "libx264", "-bf", "3", "-x264-params", "b-pyramid=normal:log-level=none", "-b:v", "1M", "-c:a", "aac"}
+	codecsHEVC = []string{
 		"-c:v", "libx265", "-x265-params", "bframes=3:keyint=50:min-keyint=50:scenecut=0:open-gop=0:log-level=none",
 		"-tag:v", "hvc1", "-c:a", "eac3",
 	}
@@ -49,9 +49,9 @@ func TestSegmentsPlayEndToEndAsOneStream(t *testing.T) {
 		audio  byte
 		id     byte
 	}{
-		{"H.264 with B-frames and AAC", h264, typeH264, typeAAC, 0xc0},
+		{"H.264 with B-frames and AAC", codecsH264, typeH264, typeAAC, 0xc0},
 		{"H.264 Baseline and AC-3", []string{"-c:v", "libx264", "-profile:v", "baseline", "-c:a", "ac3"}, typeH264, typeAC3, 0xbd},
-		{"HEVC with B-frames and E-AC-3", hevc, typeHEVC, typeEAC3, 0xbd},
+		{"HEVC with B-frames and E-AC-3", codecsHEVC, typeHEVC, typeEAC3, 0xbd},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func audioFrames(t *testing.T, stdin []byte, input string) string {
 }
 
 func TestASegmentIsTheSameWhateverWasMadeBefore(t *testing.T) {
-	rec := record(t, beforeWrap, 4, "320x180", h264...)
+	rec := record(t, beforeWrap, 4, "320x180", codecsH264...)
 	one, again := transmux(t, rec), transmux(t, rec)
 	require.Equal(t, one, again)
 	before := slices.Clone(rec.video[0].Data)
@@ -178,7 +178,7 @@ func TestASegmentIsTheSameWhateverWasMadeBefore(t *testing.T) {
 }
 
 func TestATrackAloneCarriesTheClock(t *testing.T) {
-	rec := record(t, beforeWrap, 4, "320x180", h264...)
+	rec := record(t, beforeWrap, 4, "320x180", codecsH264...)
 	for name, pieces := range map[string][]packager.Piece{"video": rec.video, "audio": rec.audio} {
 		t.Run(name, func(t *testing.T) {
 			r := receive(t)
@@ -197,7 +197,7 @@ func TestATrackAloneCarriesTheClock(t *testing.T) {
 }
 
 func TestMuxedTracksAreInStepWithEachOther(t *testing.T) {
-	rec := record(t, 1795608000, 4, "320x180", h264...)
+	rec := record(t, 1795608000, 4, "320x180", codecsH264...)
 	r := receive(t)
 	for _, s := range transmux(t, rec) {
 		r.segment(s)
@@ -214,7 +214,7 @@ func TestMuxedTracksAreInStepWithEachOther(t *testing.T) {
 }
 
 func TestADelimiterAndParameterSetsComeBeforeAKeyPicture(t *testing.T) {
-	rec := record(t, 1795608000, 2, "320x180", h264...)
+	rec := record(t, 1795608000, 2, "320x180", codecsH264...)
 	r := receive(t)
 	r.segment(transmux(t, rec)[0])
 	packets := r.finish()
@@ -243,7 +243,7 @@ func silent(t testing.TB, config *media.Config, n, size int) packager.Piece {
 }
 
 func TestCountersComeOutEvenHoweverLittleMediaThereIs(t *testing.T) {
-	rec := record(t, 1795608000, 2, "320x180", h264...)
+	rec := record(t, 1795608000, 2, "320x180", codecsH264...)
 	for _, n := range []int{1, 2, 5, 17, 94} {
 		for _, size := range []int{1, 5, 150, 171, 172, 3000} {
 			t.Run(fmt.Sprintf("%d frames of %d bytes", n, size), func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestCountersComeOutEvenHoweverLittleMediaThereIs(t *testing.T) {
 }
 
 func TestAHoleInAudioBeginsAPacketWithItsOwnTime(t *testing.T) {
-	rec := record(t, 1795608000, 2, "320x180", h264...)
+	rec := record(t, 1795608000, 2, "320x180", codecsH264...)
 	p := silent(t, rec.audio[0].Segment.Config, 2, 100)
 	frame := cmaf.Sample{Duration: 1024, Size: 100, Sync: true, Data: make([]byte, 100)}
 	p.Data = stored(t, media.Audio, cmaf.Fragment{DecodeTime: 48000, Samples: []cmaf.Sample{frame}},
@@ -278,7 +278,7 @@ func TestAHoleInAudioBeginsAPacketWithItsOwnTime(t *testing.T) {
 }
 
 func TestAPieceWithoutMediaIsStillAnnounced(t *testing.T) {
-	rec := record(t, 1795608000, 2, "320x180", h264...)
+	rec := record(t, 1795608000, 2, "320x180", codecsH264...)
 	pieces := rec.muxed(0)
 	pieces[1].Data = nil
 	b, err := Segment(pieces)
@@ -289,7 +289,7 @@ func TestAPieceWithoutMediaIsStillAnnounced(t *testing.T) {
 }
 
 func TestSegmentRefusesWhatItCannotCarry(t *testing.T) {
-	rec := record(t, 1795608000, 2, "320x180", h264...)
+	rec := record(t, 1795608000, 2, "320x180", codecsH264...)
 	tests := []struct {
 		name   string
 		change func(p *packager.Piece)
