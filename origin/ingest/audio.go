@@ -97,15 +97,13 @@ func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
 	}
 	if l.ctx == nil {
 		l.ctx = ctx
-		go l.run(context.WithoutCancel(ctx))
+		go l.run(ctx)
 	}
 	select {
 	case l.work <- []demux.Fragment{*f}:
 		return nil
 	case <-l.done:
 		return l.err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -240,5 +238,5 @@ func (l *audioLane) close(ctx context.Context, whole bool) error {
 	if l.err != nil || !whole {
 		return l.err
 	}
-	return l.flush(context.WithoutCancel(ctx), len(l.held))
+	return l.flush(ctx, len(l.held))
 }

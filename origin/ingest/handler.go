@@ -89,14 +89,14 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		err = ch.Ingest.Credentials().Check(r).Err()
 	}
 	if err != nil {
-		h.seen.Rejected(id, reply.Describe(err).Reason)
+		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		reply.WriteError(w, r, err)
 		return
 	}
 	name, err := objectName(rest, r.URL)
 	switch {
 	case err != nil:
-		h.seen.Rejected(id, reply.Describe(err).Reason)
+		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		reply.WriteError(w, r, err)
 	case r.Method == http.MethodPut, r.Method == http.MethodPost:
 		h.upload(w, r, id, number, name)
@@ -125,7 +125,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
 	}
 	if err != nil {
-		reason := reply.Describe(err).Reason
+		reason := reply.Describe(r.Context(), err).Reason
 		h.seen.Rejected(id, reason)
 		h.rejected(id, reason+": "+name)
 		log.Warn("upload rejected", "reason", reason, "bytes", body.count, "error", err)
@@ -139,7 +139,9 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 
 // receive finds out what is being uploaded and hands it to its receiver.
 func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body io.Reader, log *slog.Logger) error {
-	ctx := r.Context()
+	// Encoders close the connection after the last byte without waiting for the answer, which cancels the request's
+	// context: what was received whole is stored all the same. Only the wait before a body is read ends with the client.
+	ctx := context.WithoutCancel(r.Context())
 	t, err := h.intake(ctx, id)
 	if err != nil {
 		return err
@@ -148,7 +150,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 	if err != nil {
 		return err
 	}
-	p := &push{intake: t, in: in, name: name, now: h.opt.Now, log: log, lanes: map[*demux.Track]lane{}}
+	p := &push{intake: t, in: in, client: r.Context(), name: name, encoder: r.UserAgent(), now: h.opt.Now, log: log, lanes: map[*demux.Track]lane{}}
 	ext := strings.ToLower(path.Ext(strings.TrimSuffix(name, ")")))
 	switch ext {
 	case ".m3u8", ".m3u":

@@ -34,6 +34,8 @@ type intake struct {
 	inputs  map[int]*input
 	active  int // 0: none yet
 	last    time.Time
+	taken   int
+	encoder string
 	refused int
 	why     string
 	whyAt   time.Time
@@ -43,6 +45,8 @@ type intake struct {
 type Status struct {
 	Active       int       // input that feeds the timeline, 0 when nothing was pushed yet
 	LastPush     time.Time // of the active input
+	Accepted     int       // segments
+	Encoder      string    // User-Agent of the last upload that was taken
 	Rejected     int
 	LastRejected string // reason and name
 	RejectedAt   time.Time
@@ -52,7 +56,7 @@ type Status struct {
 func (t *intake) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Status{Active: t.active, LastPush: t.last, Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
+	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Encoder: t.encoder, Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	if in := t.inputs[t.active]; in != nil {
 		s.Clock = in.clock()
 	}
@@ -64,6 +68,13 @@ func (t *intake) reject(why string, now time.Time) {
 	defer t.mu.Unlock()
 	t.refused++
 	t.why, t.whyAt = why, now
+}
+
+func (t *intake) took(segments int, encoder string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken += segments
+	t.encoder = encoder
 }
 
 // claim reports whether media of an input goes to the timeline: it is the active one, or becomes it because the active
@@ -134,8 +145,8 @@ func (t *intake) recall(ctx context.Context, in *input) error {
 				in.names.setLanguages(name, pl)
 				in.names.setText(name, data)
 			}
-		} else if init, err := demux.ParseInit(data); err == nil {
-			in.names.setInit(name, init)
+		} else if header, err := demux.ParseInit(data); err == nil {
+			in.names.setInit(name, header)
 		}
 	}
 	var saved savedNames

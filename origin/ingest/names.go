@@ -158,8 +158,8 @@ func (n *names) initPath(name string) (at string, sure bool) {
 	for at, m := range n.mpds {
 		for i := range m.Representations {
 			r := &m.Representations[i]
-			if rel, ok := relative(at, name); ok && r.Initialization != "" && r.Media(rel) {
-				return resolve(at, r.Initialization), true
+			if rel, ok := relative(at, name); ok && r.Init != "" && r.Media(rel) {
+				return resolve(at, r.Init), true
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func (p *push) playlist(ctx context.Context, body io.Reader) error {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
 	}
 	p.in.names.setText(p.name, data)
-	if pl.Multivariant() {
+	if pl.Multivariant {
 		p.in.names.setLanguages(p.name, pl)
 		return p.keep(ctx, data)
 	}

@@ -16,14 +16,15 @@ import (
 // push is one upload of media: what it is part of, and what has come of it so far.
 type push struct {
 	*intake
-	in   *input
-	name string // path below the input, clean
-	now  func() time.Time
-	log  *slog.Logger
+	in     *input
+	name   string          // path below the input, clean
+	client context.Context // ends when the client leaves, or has sent everything and closes
+	now    func() time.Time
+	log    *slog.Logger
 
-	lanes map[*demux.Track]lane
-	count int // segments accepted
-	dups  int // copies dropped
+	lanes   map[*demux.Track]lane
+	encoder string // User-Agent
+	dups    int    // copies dropped
 }
 
 // lane takes the fragments of one track of an upload.
@@ -46,7 +47,7 @@ func (p *push) mp4(ctx context.Context, body io.Reader, lim demux.Limits) error 
 		switch string(head[4:]) {
 		case "ftyp", "moov":
 		default:
-			if in, err = p.in.names.initFor(ctx, p.name); err != nil {
+			if in, err = p.in.names.initFor(p.client, p.name); err != nil {
 				return err
 			}
 		}
@@ -62,7 +63,7 @@ func (p *push) mp4(ctx context.Context, body io.Reader, lim demux.Limits) error 
 		case err != nil:
 			if endless {
 				// The encoder is gone: keep what came whole.
-				return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(context.WithoutCancel(ctx), true))
+				return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, true))
 			}
 			return fmt.Errorf("%s: %w", p.name, err)
 		case ev.Init != nil:
@@ -221,7 +222,7 @@ func (p *push) stampOf(f *demux.Fragment) stamp {
 
 // accepted counts and tells of a segment that became visible.
 func (p *push) accepted(tr media.Track, seg media.Segment, now time.Time) {
-	p.count++
+	p.took(1, p.encoder)
 	p.seen.Segment(p.id, tr.ID, seg.Size, now.Sub(media.At(seg.End(), tr.Timescale).UTC()))
 	p.log.Debug("segment", "track", tr.ID, "number", seg.Number, "start", media.At(seg.Start, tr.Timescale).UTC(),
 		"duration", media.At(seg.Duration, tr.Timescale).Duration(), "bytes", seg.Size, "part", seg.Part)

@@ -35,9 +35,10 @@ type Source interface {
 // Options of a Handler. Zero fields take the defaults named with them.
 type Options struct {
 	Now           func() time.Time
-	ManifestBytes int64  // memory for rendered manifests: 64 MiB
-	SegmentBytes  int64  // memory for repackaged segments: 256 MiB
-	TimePath      string // path on the public listener that tells the time of day, for DASH clients
+	ManifestBytes int64                    // memory for rendered manifests: 64 MiB
+	SegmentBytes  int64                    // memory for repackaged segments: 256 MiB
+	TimePath      string                   // path on the public listener that tells the time of day, for DASH clients
+	Secure        func(*http.Request) bool // whether the client's side is HTTPS; nil: by r.TLS
 }
 
 // Handler serves what lies below /out/v1/{group}/{channel}/{endpoint}/. Create with New.
@@ -79,7 +80,7 @@ type request struct {
 // Serve answers one request for rest, the decoded path below the endpoint. Access has been decided.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, ch *channel.Channel, e *channel.Endpoint, tl *timeline.Timeline, rest string) {
 	q := &request{ch: ch, endpoint: e, tl: tl, now: h.opt.Now()}
-	err := q.parse(rest, r, h.opt.TimePath)
+	err := q.parse(rest, r, h.timeURL(r))
 	if err == nil {
 		switch q.resource.Kind {
 		case packager.Manifest, packager.ChildManifest:
@@ -96,13 +97,13 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, ch *channel.Chan
 }
 
 // parse finds the endpoint's format that knows the name, and the manifest that it belongs to.
-func (q *request) parse(rest string, r *http.Request, timePath string) (err error) {
+func (q *request) parse(rest string, r *http.Request, timeURL string) (err error) {
 	if q.shift, err = parseShift(rest, r.URL.Query()); err != nil {
 		return err
 	}
 	for _, m := range q.endpoint.Manifests {
 		o := packager.Options{TimeTemplate: m.TimeTemplate, AudioGroups: q.endpoint.AudioGroups,
-			LookAhead: q.endpoint.LookAhead, MPEGTS: q.endpoint.Container == channel.TS, TimeURL: timeURL(r, timePath)}
+			LookAhead: q.endpoint.LookAhead, MPEGTS: q.endpoint.Container == channel.TS, TimeURL: timeURL}
 		f := formatOf(m.Type, o)
 		res, ok := f.Parse(q.shift.name)
 		if ok && (res.Manifest == "" || res.Manifest == m.Name) {
@@ -127,15 +128,15 @@ func formatOf(t channel.ManifestType, o packager.Options) packager.Format {
 
 // timeURL returns the absolute URL of the time of day as the client reached us: players resolve it against their page,
 // not against the MPD.
-func timeURL(r *http.Request, path string) string {
-	if path == "" {
+func (h *Handler) timeURL(r *http.Request) string {
+	if h.opt.TimePath == "" {
 		return ""
 	}
 	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+	if r.TLS != nil || h.opt.Secure != nil && h.opt.Secure(r) {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host + path
+	return scheme + "://" + r.Host + h.opt.TimePath
 }
 
 func (q *request) query() timeline.Query {

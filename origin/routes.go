@@ -1,0 +1,241 @@
+package origin
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"headwater/origin/channel"
+	"headwater/origin/reply"
+)
+
+// This file is the whole URL surface: where every request enters.
+
+const timePath = "/time"
+
+// Public returns the handler of the public listener: what encoders push to and CDNs pull from.
+func (s *Server) Public() http.Handler {
+	r := chi.NewRouter()
+	count := s.cfg.Metrics.Route
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}", count("ingest", s.serveIngest))
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", count("ingest", s.serveIngest))
+	r.HandleFunc("/out/v1/{group}/{channel}/{endpoint}/*", cors(s.servePlayback))
+	r.HandleFunc(timePath, count("time", cors(s.serveTime)))
+	r.NotFound(count("none", notFound))
+	r.MethodNotAllowed(count("none", methodNotAllowed))
+	return s.framed(r)
+}
+
+// Admin returns the handler of the admin listener: for operators and their tools.
+func (s *Server) Admin() http.Handler {
+	r := chi.NewRouter()
+	r.Get("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/console/", http.StatusFound) })
+	r.Handle("/console", s.console)
+	r.Handle("/console/*", s.console)
+	r.Method(http.MethodGet, "/metrics", s.cfg.Metrics.Handler())
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	r.Get("/readyz", s.serveReady)
+	r.NotFound(notFound)
+	r.MethodNotAllowed(methodNotAllowed)
+	return s.framed(r)
+}
+
+// framed puts around all routes, from the outside in: the request's ID and logger, the answer to a panic, and the
+// normal form of its path.
+func (s *Server) framed(next http.Handler) http.Handler {
+	return reply.Requests(s.cfg.Logger, errorTable())(recovered(normalised(next)))
+}
+
+// normalised gives routing a path of its own form: decoded, and without empty elements, since encoders write
+// "//Streams(...)" and do not follow redirects.
+func normalised(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawPath != "" || strings.Contains(r.URL.Path, "//") {
+			u := *r.URL
+			u.RawPath = ""
+			for strings.Contains(u.Path, "//") {
+				u.Path = strings.ReplaceAll(u.Path, "//", "/")
+			}
+			r2 := *r
+			r2.URL = &u
+			r = &r2
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered answers 500 where a handler panics, and keeps the server and other requests out of it.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				reply.WriteError(w, r, fmt.Errorf("panic: %v\n%s", p, stack()))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cors answers for MediaPackage's CORS (reference mediapackage.md 3e): the origin echoed with Vary, else "*", and
+// preflights for any header that players send. It covers refusals too, so that players can read why.
+func cors(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		origin := r.Header.Get("Origin")
+		if origin == "" {
+			origin = "*"
+		}
+		h["Access-Control-Allow-Origin"] = []string{origin}
+		h["Access-Control-Expose-Headers"] = []string{exposed}
+		h["Timing-Allow-Origin"] = []string{"*"}
+		if r.Method == http.MethodOptions {
+			h["Access-Control-Allow-Methods"] = []string{"GET, HEAD, OPTIONS"}
+			if want := r.Header.Get("Access-Control-Request-Headers"); want != "" {
+				h["Access-Control-Allow-Headers"] = []string{want}
+				h.Add("Vary", "Access-Control-Request-Headers")
+			}
+			h["Access-Control-Max-Age"] = []string{"86400"}
+		}
+		next(w, r)
+	}
+}
+
+// exposed is what scripts may read of an answer.
+const exposed = "Accept-Ranges, Age, Cache-Control, Content-Encoding, Content-Length, Content-Range, Date, ETag, Last-Modified, " +
+	"X-Amzn-Errortype, X-Amzn-Requestid, X-Mediapackage-Manifest-Last-Sequence, X-Mediapackage-Manifest-Last-Updated"
+
+func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
+	id := channel.ID{Group: chi.URLParam(r, "group"), Name: chi.URLParam(r, "channel")}
+	number := 0
+	switch chi.URLParam(r, "input") {
+	case "1":
+		number = 1
+	case "2":
+		number = 2
+	}
+	if number == 0 {
+		reply.WriteError(w, r, fmt.Errorf("%w: the input is 1 or 2", reply.ErrNoRoute))
+		return
+	}
+	if s.draining.Load() && (r.Method == http.MethodPut || r.Method == http.MethodPost) {
+		w.Header().Set("Connection", "close")
+	}
+	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
+}
+
+func (s *Server) servePlayback(w http.ResponseWriter, r *http.Request) {
+	rest := chi.URLParam(r, "*")
+	s.cfg.Metrics.Route(route(rest), func(w http.ResponseWriter, r *http.Request) { s.play(w, r, rest) })(w, r)
+}
+
+// route names a playback request for metrics: a few words, never a path.
+func route(rest string) string {
+	switch {
+	case strings.HasSuffix(rest, ".m3u8"):
+		return "hls"
+	case strings.HasSuffix(rest, ".mpd"):
+		return "dash"
+	case strings.HasSuffix(strings.ToLower(rest), "/manifest"):
+		return "smooth"
+	case strings.HasSuffix(rest, "_init.mp4"):
+		return "init"
+	}
+	return "segment"
+}
+
+// play finds the endpoint, asks who may, and hands the request to playback.
+func (s *Server) play(w http.ResponseWriter, r *http.Request, rest string) {
+	id := channel.ID{Group: chi.URLParam(r, "group"), Name: chi.URLParam(r, "channel")}
+	ch, ok := s.cfg.Channels.Get(id)
+	if !ok {
+		reply.WriteError(w, r, fmt.Errorf("%w: %s", channel.ErrNotFound, id))
+		return
+	}
+	e := endpointOf(ch, chi.URLParam(r, "endpoint"))
+	if e == nil {
+		reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrNoEndpoint, chi.URLParam(r, "endpoint")))
+		return
+	}
+	if err := s.cfg.Access.Check(r, e.Access).Err(); err != nil {
+		reply.WriteError(w, r, err)
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		methodNotAllowed(w, r)
+		return
+	}
+	tl, ok := s.timelineOf(id)
+	if !ok {
+		reply.WriteError(w, r, fmt.Errorf("%w: nothing was pushed to %s", reply.ErrTooEarly, id))
+		return
+	}
+	s.playback.Serve(w, r, ch, e, tl, rest)
+}
+
+func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
+	for i := range ch.Endpoints {
+		if ch.Endpoints[i].Name == name {
+			return &ch.Endpoints[i]
+		}
+	}
+	return nil
+}
+
+// serveTime tells the time of day, for DASH clients whose clock is off.
+func (s *Server) serveTime(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	say(w, http.StatusOK, s.cfg.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+}
+
+// serveReady tells whether this server should be sent anything.
+func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case s.draining.Load():
+		say(w, http.StatusServiceUnavailable, "draining")
+	case !s.ready.Load():
+		say(w, http.StatusServiceUnavailable, "recovering")
+	default:
+		say(w, http.StatusOK, "ready")
+	}
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // nobody is left to tell
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrNoRoute, r.URL.Path))
+}
+
+func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+	reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrMethod, r.Method))
+}
+
+// playbackPath returns the path of a manifest on the public listener.
+func playbackPath(id channel.ID, e *channel.Endpoint, m channel.Manifest) string {
+	name := m.Name + ".m3u8"
+	switch m.Type {
+	case channel.DASH:
+		name = m.Name + ".mpd"
+	case channel.MSS:
+		name = m.Name + ".ism/Manifest"
+	}
+	return "/out/v1/" + url.PathEscape(id.Group) + "/" + url.PathEscape(id.Name) + "/" + url.PathEscape(e.Name) + "/" + name
+}
