@@ -121,6 +121,11 @@ func TestPlaylistForms(t *testing.T) {
 		require.Equal(t, []Rendition{{Type: "AUDIO", Group: "g", Name: "n", Language: "en"}}, p.Renditions)
 		require.Equal(t, []Variant{{URI: "v.m3u8", Bandwidth: 1000, Codecs: "avc1.64001f,mp4a.40.2"}}, p.Variants)
 	})
+	t.Run("what stands after the last segment belongs to the next, not to it", func(t *testing.T) {
+		p, err := ParsePlaylist([]byte("#EXTM3U\n#EXT-X-MAP:URI=\"a.mp4\"\n#EXTINF:1,\na.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"b.mp4\"\n"))
+		require.NoError(t, err)
+		require.Equal(t, []Segment{{URI: "a.m4s", Map: "a.mp4", Duration: time.Second}}, p.Segments)
+	})
 	t.Run("an empty list is a list", func(t *testing.T) {
 		p, err := ParsePlaylist([]byte("#EXTM3U\n#EXT-X-TARGETDURATION:2\n"))
 		require.NoError(t, err)
@@ -130,6 +135,7 @@ func TestPlaylistForms(t *testing.T) {
 		"no header":             "a.ts\n",
 		"markup":                "<html></html>",
 		"a segment without URI": "#EXTM3U\n#EXTINF:1,\n#EXTINF:1,\na.ts\n",
+		"a cut playlist":        "#EXTM3U\n#EXTINF:1,\na.ts\n#EXTINF:1",
 		"a duration of NaN":     "#EXTM3U\n#EXTINF:nan,\na.ts\n",
 		"a negative duration":   "#EXTM3U\n#EXTINF:-1,\na.ts\n",
 		"a variant without URI": "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n",

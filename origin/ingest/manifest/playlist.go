@@ -131,6 +131,11 @@ func selectLines(b []byte) (*lines, error) {
 		in.text.WriteString(l)
 		in.text.WriteByte('\n')
 	}
+	if awaits != "" {
+		return nil, fmt.Errorf("%w: %s without URI", ErrMalformed, awaits)
+	}
+	// The parser would take an empty line after the last tag for a URI.
+	in.text.Truncate(in.text.Len() - 1)
 	if in.segments > maxSegments || in.variants > maxVariants || in.renditions > maxVariants {
 		return nil, fmt.Errorf("%w: %d segments, %d variants, %d renditions", ErrTooLarge, in.segments, in.variants, in.renditions)
 	}
