@@ -97,7 +97,7 @@ var (
 		"origin/ingest":     {"storage/mem", "storage/fs"},
 		"origin/playback":   {"storage/mem", "storage/fs"},
 		"origin/console":    {"storage/mem"},
-		"cmd/headwater/e2e": {"packager/media", "packager/cmaf"},
+		"cmd/headwater/e2e": {"packager/media", "origin/timeline", "storage", "storage/fs"}, // fills a past for the bench
 	}
 )
 

@@ -58,19 +58,6 @@ func varnish(t *testing.T, s *server) string {
 	return "http://" + address
 }
 
-// lookPath finds a program of Debian that may be in a directory for administrators.
-func lookPath(name string) string {
-	if p := filepath.Join("/usr/sbin", name); exists(p) {
-		return p
-	}
-	return name
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // get returns status, X-Cache and body of a GET with a User-Agent.
 func get(t *testing.T, url, agent string) (status int, cache string) {
 	t.Helper()

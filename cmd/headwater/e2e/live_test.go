@@ -81,27 +81,6 @@ func requirePlaylists(t *testing.T, multivariant string) {
 	}
 }
 
-// playlistURLs returns the URLs of the media playlists that a multivariant playlist names, once each.
-func playlistURLs(t testing.TB, multivariant string, m *m3u8.MasterPlaylist) (all []string) {
-	t.Helper()
-	seen := map[string]bool{"": true}
-	add := func(uri string) {
-		if seen[uri] {
-			return
-		}
-		seen[uri] = true
-		all = append(all, resolve(t, multivariant, uri))
-	}
-	for _, v := range m.Variants {
-		add(v.URI)
-		for _, a := range v.Alternatives {
-			add(a.URI)
-		}
-	}
-	require.NotEmpty(t, all)
-	return all
-}
-
 // TestPlayersContinueAfterTheEncoderWasKilledAndRestarted kills ffmpeg in the middle of a stream and starts it again
 // two seconds later, as a supervisor does. Every player is playing new media within 10 s of that.
 func TestPlayersContinueAfterTheEncoderWasKilledAndRestarted(t *testing.T) {

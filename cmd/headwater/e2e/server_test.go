@@ -279,3 +279,16 @@ func resolve(t testing.TB, base, reference string) string {
 	require.NoError(t, err)
 	return u.String()
 }
+
+// lookPath finds a program of Debian that may be in a directory for administrators.
+func lookPath(name string) string {
+	if p := filepath.Join("/usr/sbin", name); exists(p) {
+		return p
+	}
+	return name
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
