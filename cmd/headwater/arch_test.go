@@ -39,7 +39,7 @@ var (
 
 		"origin":                 {"origin/...", "auth/...", "storage", "packager", "packager/media"},
 		"origin/reply":           {"origin/channel", "origin/timeline", "origin/ingest/demux", "auth", "storage", "packager"},
-		"origin/metrics":         {"origin/channel"},
+		"origin/metrics":         {"origin/channel", "storage"},
 		"origin/channel":         {"auth/...", "storage", "packager", "packager/media"},
 		"origin/timeline":        {"origin/channel", "storage", "packager", "packager/media", "packager/cmaf"},
 		"origin/ingest/demux":    {"packager/media", "packager/cmaf"},

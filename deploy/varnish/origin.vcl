@@ -1,4 +1,4 @@
-# The origin and the secret that it expects (userAgentSecrets of its endpoints). Copy this file and change both.
+# The origin and the secret that it expects (user_agent_secrets of its endpoints). Copy this file and change both.
 backend origin {
     .host = "127.0.0.1";
     .port = "8080";

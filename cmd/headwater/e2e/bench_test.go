@@ -51,8 +51,8 @@ channels:
   - group: default
     name: day
     endpoints:
-      - {name: cmaf, container: CMAF, manifestWindow: 24h, startoverWindow: 25h}
-      - {name: short, container: CMAF, manifestWindow: 60s, startoverWindow: 25h}
+      - {name: cmaf, container: CMAF, manifest_window: 24h, startover_window: 25h}
+      - {name: short, container: CMAF, manifest_window: 60s, startover_window: 25h}
 `
 
 // TestBench measures the work of design section 8 that this server does, against nginx and net/http, in one run.

@@ -28,13 +28,13 @@ channels:
     endpoints:
       - name: cmaf
         container: CMAF
-        access: {userAgentSecrets: [` + cdnSecret + `]}
+        access: {user_agent_secrets: [` + cdnSecret + `]}
       - name: ts
         container: TS
-        access: {userAgentSecrets: [` + cdnSecret + `]}
+        access: {user_agent_secrets: [` + cdnSecret + `]}
       - name: ism
         container: ISM
-        access: {userAgentSecrets: [` + cdnSecret + `]}
+        access: {user_agent_secrets: [` + cdnSecret + `]}
 `
 
 // varnish starts the CDN of deploy/varnish in front of a server and returns its base URL.
