@@ -8,12 +8,15 @@
 // # Periods
 //
 // There is one Period per media.Part, with the Part's ordinal as id and its start as start, so that a Period keeps both
-// while the window slides over it. Missing media inside a Part is a jump in S@t. A segment's place in a SegmentTimeline
-// is its $Number$, which a jump would falsify for everything behind it; beginning a Period at the gap would be no way
-// out, since nothing in the window would tell the rest of that Period from its Part once the gap has left the view, and
-// players stop when the Period that they play changes its id. So a track whose segments in view are not numbered without
-// a gap is addressed by $Time$ for as long as the gap is in view, whatever Options.TimeTemplate says. Every segment
-// answers to both names.
+// while the window slides over it.
+//
+// Missing media inside a Part does not begin a Period: nothing in the window would tell the rest of that Period from its
+// Part once the gap has left the view, and players stop when the Period that they play changes its id. It is bridged: the
+// S element before it lasts until the next segment, because dash.js asks for the segment that begins where the last one
+// ended and waits for ever where none does; players then find the hole in their buffer and jump over it. A segment's
+// place in a SegmentTimeline is its $Number$, which would be wrong for everything behind the hole. So a track whose
+// segments in view are not numbered without a gap is addressed by $Time$ for as long as the gap is in view, whatever
+// Options.TimeTemplate says. Every segment answers to both names.
 //
 // A change of media.Config begins a new media.Part. Where it does not, the Part is cut there all the same, because a
 // Representation has one initialization segment; that cut is only as stable as the view of it.

@@ -28,25 +28,22 @@ func sameTimeline(a, b run) bool {
 	return true
 }
 
-// appendTimeline appends the S elements of segments (ISO/IEC 23009-1 5.3.9.6): t on the first and after a jump, r as the
-// number of repetitions.
+// appendTimeline appends the S elements of segments (ISO/IEC 23009-1 5.3.9.6): t on the first and behind missing media, r
+// as the number of repetitions. d reaches to the next segment's start, over missing media too: see the package's doc.
 func appendTimeline(b []byte, segments []media.Segment) []byte {
-	next := segments[0].Start - 1 // not the first one's start, so that it gets a t
 	for i := 0; i < len(segments); {
-		s := &segments[i]
+		d := span(segments, i)
 		b = append(b, `<S`...)
-		if s.Start != next {
+		if i == 0 || segments[i-1].End() != segments[i].Start {
 			b = append(b, ` t="`...)
-			b = strconv.AppendInt(b, s.Start, 10)
+			b = strconv.AppendInt(b, segments[i].Start, 10)
 			b = append(b, '"')
 		}
 		b = append(b, ` d="`...)
-		b = strconv.AppendInt(b, s.Duration, 10)
+		b = strconv.AppendInt(b, d, 10)
 		b = append(b, '"')
-		next = s.End()
 		n := i + 1
-		for n < len(segments) && segments[n].Start == next && segments[n].Duration == s.Duration {
-			next = segments[n].End()
+		for n < len(segments) && segments[n-1].End() == segments[n].Start && span(segments, n) == d {
 			n++
 		}
 		if r := n - i - 1; r > 0 {
@@ -58,4 +55,12 @@ func appendTimeline(b []byte, segments []media.Segment) []byte {
 		i = n
 	}
 	return b
+}
+
+// span returns the ticks from the start of segment i to that of the next, or its own duration when it is the last.
+func span(segments []media.Segment, i int) int64 {
+	if i+1 < len(segments) {
+		return segments[i+1].Start - segments[i].Start
+	}
+	return segments[i].Duration
 }

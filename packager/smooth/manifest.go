@@ -120,17 +120,15 @@ func appendLevel(b []byte, index int, l *level) []byte {
 
 func (l *level) config() *media.Config { return l.segments[len(l.segments)-1].Config }
 
-// appendChunks appends c elements: t on the first and after a jump, d on each.
+// appendChunks appends c elements: t on the first and behind missing media, d on each.
 func appendChunks(b []byte, chunks []chunk) []byte {
-	next := int64(-1)
-	for _, c := range chunks {
+	for i, c := range chunks {
 		b = append(b, "<c"...)
-		if c.start != next {
+		if i == 0 || chunks[i-1].gap {
 			b = intAttr(b, "t", c.start)
 		}
 		b = intAttr(b, "d", c.duration)
 		b = append(b, "/>\n"...)
-		next = c.start + c.duration
 	}
 	return b
 }

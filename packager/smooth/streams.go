@@ -19,8 +19,12 @@ type level struct {
 	segments []media.Segment
 }
 
-// chunk is one c element, in TimeScale.
-type chunk struct{ start, duration int64 }
+// chunk is one c element, in TimeScale. Its duration reaches to the next one's start, over missing media too: dash.js
+// asks for the fragment that begins where the last one ended, and waits for ever where none does.
+type chunk struct {
+	start, duration int64
+	gap             bool // media is missing (or doubled) at its end
+}
 
 const (
 	// staleSegments is how many segments a rendition may lag behind the others of a live stream before it is left out.
@@ -115,6 +119,11 @@ func (s *stream) settle(w *packager.Window) {
 	s.chunks = kept[0].chunks()
 	for _, l := range kept[1:] {
 		s.chunks = intersect(s.chunks, l)
+	}
+	for i := 1; i < len(s.chunks); i++ {
+		prev := &s.chunks[i-1]
+		prev.gap = prev.start+prev.duration != s.chunks[i].start
+		prev.duration = s.chunks[i].start - prev.start
 	}
 }
 
