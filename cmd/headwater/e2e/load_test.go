@@ -190,7 +190,7 @@ func bare(t testing.TB, body []byte) (string, *process) {
 	file := filepath.Join(t.TempDir(), "body")
 	require.NoError(t, os.WriteFile(file, body, 0o600))
 	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
-	p := launch(t, "net/http", []string{bareEnv + "=" + address + " " + file}, os.Args[0], "-test.run=^TestBare$")
+	p := launch(t, "bare server", []string{bareEnv + "=" + address + " " + file}, os.Args[0], "-test.run=^TestBare$")
 	require.Eventually(t, func() bool { return answers("http://" + address + "/") }, 10*time.Second, 20*time.Millisecond)
 	return "http://" + address + "/", p
 }
