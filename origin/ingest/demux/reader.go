@@ -441,15 +441,20 @@ func (m *MP4Reader) finish() error {
 		if b.err != nil {
 			return b.err
 		}
+		if b.left > 0 {
+			b.err = errPassed
+		}
 		if err := m.take(b.left); err != nil {
 			return err
 		}
-		b.left = 0
 	}
 	n := m.rest
 	m.rest = 0
 	return m.discard(n, "mdat")
 }
+
+// errPassed is what the Body of a fragment gives when the next one was asked for before it was read.
+var errPassed = errors.New("demux: the reader has passed this fragment")
 
 // data is the Body of a streamed fragment.
 type data struct {
@@ -464,8 +469,6 @@ func (d *data) Read(p []byte) (int, error) {
 		return 0, d.err
 	case d.left == 0:
 		return 0, io.EOF
-	case d.m.body != d:
-		return 0, errors.New("demux: fragment read after the next one was asked for")
 	}
 	n, err := d.m.r.Read(p[:min(int64(len(p)), d.left)])
 	d.left -= int64(n)
