@@ -218,7 +218,7 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 	if err := l.openAt(ctx, at); err != nil || l.dropped {
 		return err
 	}
-	if err := l.open.write(at.Start, samples, &body); err != nil {
+	if err := l.open.write(at.Start, 0, samples, &body); err != nil {
 		return errors.Join(err, l.fileLane.close(ctx, false))
 	}
 	return l.fileLane.close(ctx, true)

@@ -31,7 +31,7 @@ func (l *fileLane) add(ctx context.Context, f *demux.Fragment) error {
 			return err
 		}
 	}
-	return l.open.write(f.Time+l.shift, f.Samples, f.Body)
+	return l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body)
 }
 
 // begin places the segment that f begins and opens it; dropped is set when its place is taken.
@@ -164,7 +164,7 @@ func (l *videoLane) put(ctx context.Context, f *demux.Fragment) error {
 	if l.open == nil {
 		return nil
 	}
-	if err := l.open.write(f.Time+l.shift, f.Samples, f.Body); err != nil {
+	if err := l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body); err != nil {
 		return err
 	}
 	// Where GOPs are regular the end of a segment is known when its last sample is here, a GOP before the next begins.

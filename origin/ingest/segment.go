@@ -39,6 +39,7 @@ type segment struct {
 	hash   hash.Hash
 	size   int64
 	end    int64 // ticks, UTC
+	delay  int64 // ticks by which samples are decoded before the time that they would be without reordering
 	count  uint32
 	head   []byte
 }
@@ -58,10 +59,17 @@ func openSegment(ctx context.Context, store *storage.Store, id channel.ID, tl *t
 	return &segment{tl: tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start}, nil
 }
 
-// write appends one fragment; time is its decode time in UTC ticks. The body is streamed through.
-func (s *segment) write(time int64, samples []cmaf.Sample, body io.Reader) error {
-	f := cmaf.Fragment{DecodeTime: time, Samples: samples,
+// write appends one fragment; time is its decode time in UTC ticks, as demux normalises it, and reorder what the source
+// needs to reorder pictures. The samples are changed, the body is streamed through.
+func (s *segment) write(time, reorder int64, samples []cmaf.Sample, body io.Reader) error {
+	if s.count == 0 {
+		s.delay = reorderDelay(reorder, samples)
+	}
+	f := cmaf.Fragment{DecodeTime: time - s.delay, Samples: samples,
 		Sequence: uint32(s.at.Start/int64(s.track.Timescale)) + s.count}
+	for i := range samples {
+		samples[i].CompositionOffset += int32(s.delay)
+	}
 	s.head = s.head[:0]
 	if s.count == 0 {
 		s.head = cmaf.AppendSegmentType(s.head)
@@ -83,8 +91,18 @@ func (s *segment) write(time int64, samples []cmaf.Sample, body io.Reader) error
 	}
 	s.size += int64(len(s.head)) + n
 	s.count++
-	s.end = max(s.end, time+f.Duration())
+	s.end = max(s.end, time+f.Duration()) // by presentation: the delay is left out
 	return nil
+}
+
+// reorderDelay returns how many ticks decoding runs ahead of presentation in a segment, so that no composition offset is
+// negative: ffmpeg, and with it much that reads from an origin, takes those for a shift of the whole track
+// (docs/adr/0005-decode-times.md). It is what the source itself used, else what the first fragment needs.
+func reorderDelay(reorder int64, samples []cmaf.Sample) int64 {
+	for i := range samples {
+		reorder = max(reorder, -int64(samples[i].CompositionOffset))
+	}
+	return reorder
 }
 
 // finish makes the segment durable, then records it, then shows it.

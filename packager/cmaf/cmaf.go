@@ -133,11 +133,15 @@ func AppendHeader(b []byte, f Fragment, kind media.Kind) ([]byte, error) {
 // ErrMalformed is returned for bytes that are not a stored segment.
 var ErrMalformed = errors.New("cmaf: malformed segment")
 
-// ReadSegment parses a stored segment, or several end to end, into its fragments. Sample.Data are slices of b. Only what
-// AppendHeader writes is understood: it is no general parser.
+// ReadSegment parses a stored segment, or several end to end, into its fragments. Sample.Data are slices of b. Decode
+// times and composition offsets are normalised: the delay by which the first sample of each stored segment is decoded
+// before it is presented is taken out of the whole segment, so that its first DecodeTime is media.Segment.Start and
+// reordered samples have negative offsets. Only what AppendHeader writes is understood: it is no general parser.
 func ReadSegment(b []byte) ([]Fragment, error) {
 	var out []Fragment
 	var open bool
+	var delay int32
+	fresh := true // the next moof is the first of a stored segment
 	be := binary.BigEndian
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -154,7 +158,16 @@ func ReadSegment(b []byte) ([]Fragment, error) {
 			if err != nil {
 				return nil, err
 			}
+			if fresh {
+				delay, fresh = f.Samples[0].CompositionOffset, false
+			}
+			f.DecodeTime += int64(delay)
+			for i := range f.Samples {
+				f.Samples[i].CompositionOffset -= delay
+			}
 			out, open = append(out, f), true
+		case "styp":
+			fresh = true
 		case "mdat":
 			if !open {
 				return nil, fmt.Errorf("%w: mdat without moof", ErrMalformed)

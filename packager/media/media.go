@@ -55,7 +55,7 @@ type Config struct {
 // be several stored segments joined, with Start, Duration and Size covering all of them.
 type Segment struct {
 	Number   int64   // strictly increasing in a track; a jump of more than one is a gap
-	Start    int64   // ticks since the UTC epoch: earliest presentation time, and the tfdt of the first fragment
+	Start    int64   // ticks since the UTC epoch: earliest presentation time
 	Duration int64   // ticks; the segment covers [Start, Start+Duration)
 	Size     int64   // bytes
 	Hash     uint64  // first 8 bytes of the SHA-256 of the stored bytes; of joined segments, mixed from theirs

@@ -49,7 +49,10 @@ type Fragment struct {
 	Track   *Track
 	Time    int64         // decode time of the first sample in ticks of Track.Timescale on the source's clock; may be negative
 	Samples []cmaf.Sample // Data is empty
-	Body    io.Reader     // exactly the samples' bytes, in order; to be read before the next call of the reader
+	// Reorder is how many ticks before its presentation the source decodes a sync sample: its composition offset before
+	// it was made 0. It is never negative.
+	Reorder int64
+	Body    io.Reader // exactly the samples' bytes, in order; to be read before the next call of the reader
 	// Clock33 is set for MPEG-TS: the source's clock is 33 bits at 90 kHz and wraps at 2^33. PTS is then the presentation
 	// time of the first sample as received, in [0, 2^33); a session unwraps it to an exact multiple of 2^33 at 90 kHz and
 	// adds that multiple, converted, to Time. Time itself is PTS in ticks of the track, not unwrapped against other uploads.

@@ -218,7 +218,11 @@ func (t *traf) fragment(shift int32) (*Fragment, error) {
 		}
 		t.samples[i].CompositionOffset = int32(o)
 	}
-	return &Fragment{Track: t.track, Time: t.time + int64(shift), Samples: t.samples}, nil
+	reorder := int64(0)
+	if t.track.Kind == media.Video {
+		reorder = max(0, int64(shift))
+	}
+	return &Fragment{Track: t.track, Time: t.time + int64(shift), Samples: t.samples, Reorder: reorder}, nil
 }
 
 // contiguous reports whether the data of t is one range, and returns it.

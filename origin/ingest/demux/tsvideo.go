@@ -210,7 +210,7 @@ func isRecoveryPoint(nal []byte) bool {
 func (s *stream) pictures(pics []picture, buf []byte, e entry) (*Fragment, error) {
 	shift := pics[0].pts - pics[0].dts
 	f := &Fragment{
-		Track: s.track(e, clockRate), Clock33: true, PTS: pics[0].pts & (clockPeriod - 1), Lost: s.lost,
+		Track: s.track(e, clockRate), Clock33: true, PTS: pics[0].pts & (clockPeriod - 1), Lost: s.lost, Reorder: max(0, shift),
 		Samples: make([]cmaf.Sample, len(pics)),
 	}
 	f.Time = f.PTS
