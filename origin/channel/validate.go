@@ -208,7 +208,9 @@ func (c *checker) endpoint(path string, e *Endpoint) {
 	if e.Container != ISM && e.LookAhead != 0 && known {
 		c.add(path+".look_ahead", MemberInvalid, "only an ISM endpoint announces fragments ahead")
 	}
-	c.manifests(path+".manifests", e)
+	if known || len(e.Manifests) > 0 { // an unknown container has no default manifests, which is not another mistake
+		c.manifests(path+".manifests", e)
+	}
 	c.access(path+".access", e.Access)
 }
 

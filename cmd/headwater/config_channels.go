@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"headwater/origin/channel"
+)
+
+// channels builds and checks the configured channels.
+func (b *builder) channels(c *Config) {
+	defined := make(map[channel.ID]int)
+	for i := range b.file.Channels {
+		path := fmt.Sprintf("channels.%d", i)
+		f := &b.file.Channels[i]
+		ch, inherited := b.channel(c, path, f)
+		if before, twice := defined[ch.ID]; twice {
+			b.bad(path+".name", "%s: %q is channels.%d already", path, ch.ID, before)
+		}
+		defined[ch.ID] = i
+		for _, p := range channel.Problems(ch.Validate()) {
+			if inherited(p.Path) {
+				continue // reported where it is written
+			}
+			b.bad(path+"."+p.Path, "%s.%s: %s", path, p.Path, p.Text)
+		}
+		c.Channels = append(c.Channels, ch)
+	}
+}
+
+// channel builds one channel, and a function that tells which of its paths were not written but are defaults.
+func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Channel, inherited func(string) bool) {
+	ch = channel.Channel{
+		ID:              channel.ID{Group: first(channel.DefaultGroup, f.Group), Name: f.Name},
+		Numbering:       channel.Numbering(first(string(channel.NumberingAuto), f.Numbering)),
+		SegmentDuration: time.Duration(f.SegmentDuration),
+	}
+	var defaults []string // path prefixes
+	if f.Ingest != nil {
+		ch.Ingest = b.ingest(path+".ingest", f.Ingest)
+	} else {
+		ch.Ingest = c.Ingest
+		defaults = append(defaults, "ingest.")
+	}
+	if f.Endpoints == nil {
+		ch.Endpoints = channel.DefaultEndpoints()
+		for i := range ch.Endpoints {
+			ch.Endpoints[i].Access = c.Access
+		}
+		defaults = append(defaults, "endpoints.")
+	} else {
+		for i := range *f.Endpoints {
+			at := fmt.Sprintf("endpoints.%d", i)
+			fe := &(*f.Endpoints)[i]
+			e := endpoint(fe)
+			if fe.Access != nil {
+				e.Access = b.access(path+"."+at+".access", fe.Access)
+			} else {
+				e.Access = c.Access
+				defaults = append(defaults, at+".access.")
+			}
+			ch.Endpoints = append(ch.Endpoints, e)
+		}
+	}
+	return ch, func(p string) bool {
+		for _, prefix := range defaults {
+			if strings.HasPrefix(p, prefix) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// endpoint builds one endpoint without its access rules.
+func endpoint(f *fileEndpoint) channel.Endpoint {
+	e := channel.NewEndpoint(f.Name, channel.Container(strings.ToUpper(f.Container)))
+	if f.Manifests != nil {
+		e.Manifests = nil
+		for _, m := range *f.Manifests {
+			name := m.Name
+			if name == "" {
+				name = "index"
+			}
+			e.Manifests = append(e.Manifests, channel.Manifest{
+				Name: name, Type: channel.ManifestType(strings.ToLower(m.Type)), TimeTemplate: m.TimeTemplate,
+			})
+		}
+	}
+	e.SegmentDuration = time.Duration(f.SegmentDuration)
+	e.ManifestWindow = first(e.ManifestWindow, (*time.Duration)(f.ManifestWindow))
+	e.StartoverWindow = first(e.StartoverWindow, (*time.Duration)(f.StartoverWindow))
+	e.TimeDelay = time.Duration(f.TimeDelay)
+	e.AudioGroups = f.AudioGroups
+	e.LookAhead = first(e.LookAhead, f.LookAhead)
+	return e
+}
+
+// exposure refuses an address that others can reach when anyone who does could push.
+func (b *builder) exposure(c *Config) {
+	if c.Insecure || loopback(c.Listen) {
+		return
+	}
+	const advice = "%s can be reached from other machines, and anyone could push to %s: " +
+		"set ingest users or tokens, or say --insecure"
+	if c.FirstPush && c.Ingest.Empty() && !b.file.Ingest.written() {
+		b.badSetting(b.flags.Listen != nil, "listen", advice, c.Listen, "new channels")
+	}
+	for i := range c.Channels {
+		f := b.file.Channels[i].Ingest
+		if f == nil {
+			f = &b.file.Ingest
+		}
+		if c.Channels[i].Ingest.Empty() && !f.written() {
+			b.bad(fmt.Sprintf("channels.%d", i), advice, c.Listen, "the channel "+c.Channels[i].ID.String())
+		}
+	}
+}
+
+// loopback reports whether only this machine can reach a listening address. A name other than localhost might mean
+// anything.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return true // reported as no address already
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}

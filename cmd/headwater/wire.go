@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"headwater/auth/iprange"
+	"headwater/origin"
+	"headwater/origin/access"
+	"headwater/origin/channel"
+	"headwater/origin/ingest"
+	"headwater/origin/metrics"
+	"headwater/storage"
+	"headwater/storage/fs"
+)
+
+// application is what serve runs: the origin with its handlers and background work.
+type application interface {
+	// Public serves ingest and playback.
+	Public() http.Handler
+	// Admin serves console, metrics, health and control.
+	Admin() http.Handler
+	// Run does the background work until ctx ends.
+	Run(ctx context.Context)
+	// Drain makes the application not ready, so that load balancers send nothing more. It returns at once.
+	Drain()
+}
+
+// parts are what serve keeps in force across reloads; the application reads them.
+type parts struct {
+	registry *channel.Registry
+	access   *access.Checker
+	sources  *iprange.Sources
+	log      *slog.Logger
+}
+
+// opener makes the application for a configuration and the address that the public listener got. The function it returns
+// closes what the application stores in, after everything else has ended.
+type opener func(ctx context.Context, c *Config, p parts, publicAddr string) (application, func() error, error)
+
+// openOrigin opens the storage engine and the origin over it, with everything that was stored before.
+func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (application, func() error, error) {
+	engine, err := fs.Open(c.Data, fs.Options{NoSync: !c.StorageSync, Logger: p.log})
+	if err != nil {
+		return nil, nil, err
+	}
+	m := metrics.New(func(id channel.ID) bool { _, ok := p.registry.Get(id); return ok })
+	s, err := origin.New(origin.Config{
+		Channels:   p.registry,
+		Store:      storage.New(engine, storage.Options{Observe: m.Stored}),
+		Journal:    engine,
+		Access:     p.access,
+		Metrics:    m,
+		Logger:     p.log,
+		Now:        time.Now,
+		Grace:      c.ExpiryGrace,
+		Ingest:     ingest.Options{MaxUpload: c.MaxUpload},
+		PublicURL:  c.PublicURL,
+		PublicAddr: publicAddr,
+		Version:    version,
+	})
+	if err == nil {
+		err = s.Recover(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("starting the origin: %w", err), engine.Close())
+	}
+	return s, engine.Close, nil
+}
