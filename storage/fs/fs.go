@@ -137,7 +137,7 @@ func (e *Engine) open(dir string) (err error) {
 	if e.tick, err = e.measureTick(); err != nil {
 		return classify(err)
 	}
-	if err := e.syncDir("."); err != nil {
+	if err := e.syncDir(e.root, "."); err != nil {
 		return classify(err)
 	}
 	if made && !e.opts.NoSync {
@@ -244,15 +244,15 @@ func (e *Engine) measureTick() (time.Duration, error) {
 	return 2 * time.Second, nil
 }
 
-// syncDir makes the entries of a directory durable.
-func (e *Engine) syncDir(name string) error {
+// syncDir makes the entries of the directory name in root durable.
+func (e *Engine) syncDir(root *os.Root, name string) error {
 	if e.opts.NoSync {
 		return nil
 	}
 	if err := e.fault("syncdir"); err != nil {
 		return err
 	}
-	dir, err := e.root.Open(name)
+	dir, err := root.Open(name)
 	if err != nil {
 		return err
 	}

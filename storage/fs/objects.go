@@ -100,7 +100,7 @@ func (e *Engine) Delete(ctx context.Context, key storage.Key) error {
 		return classifyRead(err)
 	}
 	dir, _ := splitPath(name)
-	if err := e.syncDir(e.prune(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := e.syncDir(e.root, e.prune(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return classify(err)
 	}
 	return nil

@@ -158,7 +158,7 @@ func (e *Engine) install(temp, name string) error {
 		return err
 	}
 	dir, _ := splitPath(name)
-	err := e.syncDir(dir)
+	err := e.syncDir(e.root, dir)
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -193,28 +193,42 @@ func (e *Engine) rename(temp, name string) error {
 }
 
 // makeDirs makes a directory (its name ends in a slash) below objectsDir and what leads to it durable. The caller holds
-// dirs exclusively, so nobody puts an object into a directory whose own name might still be lost.
+// dirs exclusively, so nobody puts an object into a directory whose own name might still be lost. It goes down one step at a
+// time, because a Root walks from its top for each call.
 func (e *Engine) makeDirs(dir string) error {
-	for i := len(objectsDir); i < len(dir); i++ {
-		if dir[i] != '/' {
-			continue
-		}
-		if err := e.fault("mkdir"); err != nil {
+	at, err := e.root.OpenRoot(strings.TrimSuffix(objectsDir, "/"))
+	if err != nil {
+		return err
+	}
+	defer func() { at.Close() }()
+	for name := range strings.SplitSeq(strings.Trim(dir[len(objectsDir):], "/"), "/") {
+		if err := e.makeDir(at, name); err != nil {
 			return err
 		}
-		err := e.root.Mkdir(dir[:i], 0o755)
-		if errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err == nil {
-			parent, _ := splitPath(dir[:i])
-			if err = e.syncDir(parent); err != nil {
-				err = errors.Join(err, e.root.Remove(dir[:i]))
-			}
-		}
+		next, err := at.OpenRoot(name)
 		if err != nil {
 			return err
 		}
+		at.Close()
+		at = next
+	}
+	return nil
+}
+
+// makeDir makes one directory durable unless it is there.
+func (e *Engine) makeDir(at *os.Root, name string) error {
+	if err := e.fault("mkdir"); err != nil {
+		return err
+	}
+	err := at.Mkdir(name, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.syncDir(at, "."); err != nil {
+		return errors.Join(err, at.Remove(name))
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func RunDriver(t *testing.T, open func(t *testing.T) Engine) {
 		{"deleting forgets the object and its attributes", deleteObject},
 		{"a list is in byte order and honours prefix and after", listing},
 		{"awkward keys live side by side", awkwardKeys},
+		{"a path can be as deep as its length allows", deepKey},
 		{"of concurrent writers of one key the last commit wins whole", concurrentWriters},
 		{"keys come and go in one directory at the same time", concurrentDirectories},
 		{"an ended context changes nothing", cancelled},
@@ -231,7 +232,7 @@ func awkwardKeys(t *testing.T, e Engine) {
 		"...", "..a", ".a", "a.", "tmp", "meta.db", "objects", "CON", "nul", " ", "  a  ", "a\\b", "a:b", "*?<>|\"'`",
 		"Streams(video.cmfv)", "seg=1;x,y~z", "💩", "é", "e\u0301", "\u202e", "\ufffd", "\u00a0",
 		long, long + "x", long + "%", long + "é", long + "+", long + "/a", long + "x/a", long[:249] + "é", long[:248] + "é",
-		strings.Repeat("y", 900), strings.Repeat("z/", 449) + "zz", strings.Repeat("é", 450), strings.Repeat("💩", 225),
+		strings.Repeat("y", 900), strings.Repeat("é", 450), strings.Repeat("💩", 225),
 		strings.Repeat("%", 84), strings.Repeat("%", 83), strings.Repeat("%", 899),
 	}
 	for i, p := range paths {
@@ -257,6 +258,16 @@ func awkwardKeys(t *testing.T, e Engine) {
 	for _, p := range paths {
 		require.NoError(t, e.Driver.Delete(context.Background(), key(p)))
 	}
+	require.Empty(t, list(t, e.Driver, "live", "", ""))
+}
+
+func deepKey(t *testing.T, e Engine) {
+	deep := strings.Repeat("z/", 449) + "zz"
+	require.NoError(t, key(deep).Validate())
+	put(t, e.Driver, key(deep), attrs(1), []byte("deep"))
+	requireObject(t, e.Driver, key(deep), []byte("deep"), attrs(1))
+	require.Equal(t, []string{deep}, list(t, e.Driver, "live", "z/z/", "z/"))
+	require.NoError(t, e.Driver.Delete(context.Background(), key(deep)))
 	require.Empty(t, list(t, e.Driver, "live", "", ""))
 }
 
