@@ -27,6 +27,11 @@
 // that moves the edge itself in all players. suggestedPresentationDelay would be added to an edge that some players take
 // from the clock and others from the newest segment.
 //
+// A static MPD keeps availabilityStartTime and the time axis of the dynamic one that it may follow, so that a player that
+// is in the middle keeps its place. Its first Period starts where the media in view does, as it also does in a dynamic
+// MPD with a fixed start. It has Period@duration but no mediaPresentationDuration, which the standard leaves to choose:
+// players count the latter from the zero of the time axis, where it would be the age of the epoch, and refuse a length.
+//
 // The package decides nothing about access, caching or what is in view, and does not write media.
 package dash
 
@@ -50,7 +55,10 @@ var _ packager.Format = Format{}
 // Parse takes "{manifest}.mpd" and the names of CMAF segments and init segments as packager.ParseSegmentName does.
 func (Format) Parse(name string) (r packager.Resource, ok bool) {
 	if manifest, found := strings.CutSuffix(name, manifestExt); found {
-		return packager.Resource{Kind: packager.Manifest, Manifest: manifest}, packager.ValidID(manifest)
+		if !packager.ValidID(manifest) {
+			return packager.Resource{}, false
+		}
+		return packager.Resource{Kind: packager.Manifest, Manifest: manifest}, true
 	}
 	r, ok = packager.ParseSegmentName(name, segmentExt)
 	if !ok || len(r.Tracks) != 1 {

@@ -30,7 +30,7 @@ const (
 // render writes the MPD of v, whose window has the given periods. Everything but the S elements goes through
 // mpd.MPD; they are spliced in, because a day of them would be tens of thousands of values to reflect on.
 func render(v packager.View, name string, ps []period) ([]byte, error) {
-	m := describe(v, name, ps)
+	m := describe(v, name)
 	var lists []run
 	for i := range ps {
 		p, runs := makePeriod(v, &ps[i])
@@ -68,7 +68,7 @@ func splice(frame []byte, lists []run) ([]byte, error) {
 }
 
 // describe returns the MPD without its periods.
-func describe(v packager.View, name string, ps []period) *mpd.MPD {
+func describe(v packager.View, name string) *mpd.MPD {
 	m := mpd.NewMPD(mpd.STATIC_TYPE)
 	m.Id = name
 	m.Profiles = profiles
@@ -76,8 +76,6 @@ func describe(v packager.View, name string, ps []period) *mpd.MPD {
 	m.MaxSegmentDuration = duration(v.TargetDuration)
 	m.AvailabilityStartTime = dateTime(time.Unix(0, 0).Add(v.Delay))
 	if !v.Live {
-		last := ps[len(ps)-1]
-		m.MediaPresentationDuration = duration(last.end.Sub(ps[0].start).Duration())
 		return m
 	}
 	m.Type = mpd.Ptr(mpd.DYNAMIC_TYPE)

@@ -49,7 +49,22 @@ func periods(w *packager.Window) []period {
 			rest = rest[n:]
 		}
 	}
-	return slices.DeleteFunc(out, func(p period) bool { return len(p.tracks) == 0 })
+	out = slices.DeleteFunc(out, func(p period) bool { return len(p.tracks) == 0 })
+	if len(out) > 0 && (w.Fixed || !w.Live) {
+		out[0].start = media.At(out[0].earliest().Floor(1000), 1000)
+	}
+	return out
+}
+
+// earliest returns the first start of the segments of p.
+func (p *period) earliest() media.Time {
+	first := media.At(p.tracks[0].segments[0].Start, p.tracks[0].track.Timescale)
+	for _, r := range p.tracks[1:] {
+		if t := media.At(r.segments[0].Start, r.track.Timescale); t.Before(first) {
+			first = t
+		}
+	}
+	return first
 }
 
 // add appends segments of t. A second piece of the same track (a Config that changed twice within the slack) replaces the

@@ -1,0 +1,286 @@
+package dash_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"headwater/packager"
+	"headwater/packager/dash"
+	"headwater/packager/media"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var index = packager.Resource{Kind: packager.Manifest, Manifest: "index"}
+
+// views are the windows that the golden files show; the conformance test validates the same.
+func views() map[string]packager.View {
+	v := func(w *packager.Window, o packager.Options) packager.View { return packager.View{Window: w, Options: o} }
+	two := func(ts ...packager.TrackWindow) *packager.Window {
+		w := window(ts...)
+		w.Parts = append(w.Parts, media.Part{Ordinal: 1, Start: media.At((epoch+14)*90000+7, 90000)})
+		return w
+	}
+	restart := two(restarted(videoTrack("v1", 3e6, 8), 5, 360007, otherConfig),
+		restarted(audioTrack("a1", "en", 8), 5, 192000, audioConfig))
+	vod := two(restart.Tracks...)
+	vod.Live = false
+	fixed := window(videoTrack("v1", 3e6, 5))
+	fixed.Fixed, fixed.Depth, fixed.Delay = true, 0, 20*time.Second
+	shifted := v(window(videoTrack("v1", 3e6, 5)), packager.Options{})
+	shifted.Base, shifted.SegmentQuery = "../../../../", "m=1700000000&x=1"
+	return map[string]packager.View{
+		"live": v(window(videoTrack("v1", 3e6, 30), videoTrack("v2", 1e6, 30), audioTrack("a1", "en", 30),
+			audioTrack("a2", "de", 30)), packager.Options{TimeURL: "https://example.com/time"}),
+		"time":         v(window(videoTrack("v1", 3e6, 5)), packager.Options{TimeTemplate: true}),
+		"gap":          v(window(without(videoTrack("v1", 3e6, 8), 3), videoTrack("v2", 1e6, 8)), packager.Options{}),
+		"restart":      v(restart, packager.Options{}),
+		"vod":          v(vod, packager.Options{}),
+		"fixed":        v(fixed, packager.Options{}),
+		"time-shifted": shifted,
+	}
+}
+
+func TestManifests(t *testing.T) {
+	for name, v := range views() {
+		t.Run(name, func(t *testing.T) {
+			got, err := dash.Format{}.Render(v, index)
+			require.NoError(t, err)
+			// One element a line, for those who read the golden file.
+			lines := strings.ReplaceAll(string(got), "><", ">\n<")
+			file := filepath.Join("testdata", name+".mpd")
+			if *update {
+				require.NoError(t, os.MkdirAll("testdata", 0o755))
+				require.NoError(t, os.WriteFile(file, []byte(lines+"\n"), 0o644))
+			}
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, string(want), lines+"\n")
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	f := dash.Format{}
+	for name, want := range map[string]packager.Resource{
+		"index.mpd":                index,
+		"segment_v1_900000000.mp4": {Kind: packager.MediaSegment, Tracks: []string{"v1"}, Number: 900000000},
+		"segment_v1_t162000.mp4":   {Kind: packager.MediaSegment, Tracks: []string{"v1"}, ByTime: true, Time: 162000},
+		"segment_v1_1a2b_init.mp4": {Kind: packager.Init, Tracks: []string{"v1"}, Config: "1a2b"},
+	} {
+		r, ok := f.Parse(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, r)
+	}
+	for _, name := range []string{"", ".mpd", "a_b.mpd", "a/b.mpd", "index.m3u8", "segment_v1.a1_1.mp4", "segment_v1_1.ts"} {
+		_, ok := f.Parse(name)
+		require.False(t, ok, name)
+	}
+	require.Equal(t, "application/dash+xml", f.ContentType(index))
+	require.Equal(t, "video/mp4", f.ContentType(packager.Resource{Kind: packager.MediaSegment}))
+	require.Equal(t, "audio/mp4", f.ContentType(packager.Resource{Kind: packager.Init, Type: media.Audio}))
+}
+
+func TestAWindowWithoutMediaHasNoManifest(t *testing.T) {
+	_, err := dash.Format{}.Render(packager.View{Window: &packager.Window{Live: true}}, index)
+	require.ErrorIs(t, err, packager.ErrNoMedia)
+	_, err = dash.Format{}.Render(packager.View{Window: window(videoTrack("v1", 1, 1))},
+		packager.Resource{Kind: packager.Init})
+	require.ErrorIs(t, err, packager.ErrNoTrack)
+}
+
+func TestAPeriodKeepsItsNameAndStartWhileTheWindowSlides(t *testing.T) {
+	v := views()["restart"]
+	before := parse(t, v)
+	for i := range v.Tracks {
+		v.Tracks[i].Segments = v.Tracks[i].Segments[6:]
+	}
+	after := parse(t, v)
+	require.Len(t, before.Periods, 2)
+	require.Len(t, after.Periods, 1)
+	require.Equal(t, before.Periods[1].Id, after.Periods[0].Id)
+	require.Equal(t, before.Periods[1].Start, after.Periods[0].Start)
+	for i, set := range after.Periods[0].AdaptationSets {
+		was := before.Periods[1].AdaptationSets[i]
+		require.Equal(t, was.Id, set.Id)
+		require.Equal(t, was.SegmentTemplate.PresentationTimeOffset, set.SegmentTemplate.PresentationTimeOffset)
+	}
+}
+
+func TestTheStreamsEndMovesNothing(t *testing.T) {
+	v := views()["restart"]
+	live := parse(t, v)
+	vod := parse(t, views()["vod"])
+	require.Equal(t, "dynamic", live.GetType())
+	require.Equal(t, "static", vod.GetType())
+	require.Equal(t, live.AvailabilityStartTime, vod.AvailabilityStartTime)
+	require.Nil(t, vod.MediaPresentationDuration)
+	for i, p := range live.Periods {
+		require.Equal(t, p.Id, vod.Periods[i].Id)
+		require.Equal(t, p.Start, vod.Periods[i].Start)
+		require.NotNil(t, vod.Periods[i].Duration)
+	}
+}
+
+func TestAConfigThatChangesInsideAPartBeginsAPeriod(t *testing.T) {
+	video := videoTrack("v1", 3e6, 6)
+	for i := 4; i < 6; i++ {
+		video.Segments[i].Config = otherConfig
+	}
+	m := parse(t, packager.View{Window: window(video, audioTrack("a1", "", 6))})
+	require.Len(t, m.Periods, 2)
+	require.Equal(t, "0", m.Periods[0].Id)
+	require.Equal(t, "0-900000004", m.Periods[1].Id)
+	for i, counts := range [2][]int{{4, 4}, {2, 2}} {
+		for j, set := range m.Periods[i].AdaptationSets {
+			require.Len(t, segments(set.SegmentTemplate), counts[j])
+		}
+	}
+}
+
+func TestNumbersBeyondTheSchemaAreAddressedByTime(t *testing.T) {
+	video := videoTrack("v1", 3e6, 3)
+	for i := range video.Segments {
+		video.Segments[i].Number += 1 << 32
+	}
+	got, err := dash.Format{}.Render(packager.View{Window: window(video)}, index)
+	require.NoError(t, err)
+	require.Contains(t, string(got), "$Time$")
+	require.NotContains(t, string(got), "startNumber")
+}
+
+// Every listed URL leads to its segment, times never go back, and the timeline spans what the segments span.
+func TestTimelinesLeadToTheSegments(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "segments")
+		tracks := []packager.TrackWindow{videoTrack("v1", 3e6, n), videoTrack("v2", 1e6, n), audioTrack("a1", "en", n)}
+		for i := range tracks {
+			for range rapid.IntRange(0, 3).Draw(t, "missing") {
+				if k := len(tracks[i].Segments); k > 1 {
+					tracks[i] = without(tracks[i], rapid.IntRange(0, k-1).Draw(t, "which"))
+				}
+			}
+		}
+		v := packager.View{Window: window(tracks...)}
+		v.TimeTemplate = rapid.Bool().Draw(t, "time")
+		m := parse(t, v)
+		require.Len(t, m.Periods, 1)
+		listed := 0
+		for _, set := range m.Periods[0].AdaptationSets {
+			for _, rep := range set.Representations {
+				listed++
+				template := rep.SegmentTemplate
+				if template.SegmentTimeline == nil {
+					template = set.SegmentTemplate
+				}
+				track := find(tracks, rep.Id)
+				got := segments(template)
+				require.Len(t, got, len(track.Segments))
+				for i, s := range track.Segments {
+					require.Equal(t, s.Start, got[i].start)
+					url := strings.ReplaceAll(got[i].url, "$RepresentationID$", rep.Id)
+					r, ok := dash.Format{}.Parse(url)
+					require.True(t, ok, url)
+					require.Equal(t, []string{rep.Id}, r.Tracks)
+					if r.ByTime {
+						require.Equal(t, s.Start, r.Time)
+					} else {
+						require.Equal(t, s.Number, r.Number)
+					}
+				}
+				require.Equal(t, track.Last().End(), got[len(got)-1].end)
+				init, ok := dash.Format{}.Parse(strings.ReplaceAll(rep.SegmentTemplate.Initialization, "$RepresentationID$", rep.Id))
+				require.True(t, ok)
+				require.Equal(t, track.Segments[0].Config.ID, init.Config)
+			}
+		}
+		require.Equal(t, len(tracks), listed)
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", ".mpd", "index.mpd", "segment_v1_1.mp4", "segment_v1_t1.mp4", "segment_v1_a_init.mp4",
+		"segment_v1_" + strings.Repeat("9", 40) + ".mp4", strings.Repeat("_", 300) + ".mp4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		r, ok := dash.Format{}.Parse(name)
+		switch {
+		case !ok:
+		case r.Kind == packager.Manifest:
+			require.Equal(t, name, r.Manifest+".mpd")
+		case r.Kind == packager.Init:
+			require.Equal(t, name, packager.InitName(r.Tracks[0], r.Config))
+		case !r.ByTime:
+			require.Equal(t, name, packager.SegmentName(r.Number, ".mp4", r.Tracks...))
+		}
+	})
+}
+
+func BenchmarkRender(b *testing.B) {
+	for name, n := range map[string]int{"30 segments": 30, "43200 segments": 43200} {
+		b.Run(name, func(b *testing.B) {
+			v := packager.View{Window: window(videoTrack("v1", 3e6, n), videoTrack("v2", 1e6, n), videoTrack("v3", 5e5, n),
+				audioTrack("a1", "en", n))}
+			b.ReportAllocs()
+			for b.Loop() {
+				out, err := dash.Format{}.Render(v, index)
+				require.NoError(b, err)
+				b.SetBytes(int64(len(out)))
+			}
+		})
+	}
+}
+
+// entry is one segment as a player reads it from a SegmentTimeline.
+type entry struct {
+	start, end int64
+	url        string
+}
+
+// segments expands the timeline of a template the way the standard says.
+func segments(template *mpd.SegmentTemplateType) (out []entry) {
+	next, number := int64(0), int64(0)
+	if template.StartNumber != nil {
+		number = int64(*template.StartNumber)
+	}
+	for _, s := range template.SegmentTimeline.S {
+		if s.T != nil {
+			next = int64(*s.T)
+		}
+		for range s.R + 1 {
+			url := strings.ReplaceAll(template.Media, "$Number$", strconv.FormatInt(number, 10))
+			url = strings.ReplaceAll(url, "$Time$", strconv.FormatInt(next, 10))
+			out = append(out, entry{start: next, end: next + int64(s.D), url: url})
+			next += int64(s.D)
+			number++
+		}
+	}
+	return out
+}
+
+func parse(t require.TestingT, v packager.View) *mpd.MPD {
+	b, err := dash.Format{}.Render(v, index)
+	require.NoError(t, err)
+	m, err := mpd.MPDFromBytes(b)
+	require.NoError(t, err)
+	return m
+}
+
+func find(tracks []packager.TrackWindow, id string) *packager.TrackWindow {
+	for i := range tracks {
+		if tracks[i].ID == id {
+			return &tracks[i]
+		}
+	}
+	return nil
+}
