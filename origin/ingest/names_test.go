@@ -1,0 +1,117 @@
+package ingest
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"headwater/origin/ingest/demux"
+	"headwater/origin/ingest/manifest"
+)
+
+func TestWhatFileNamesSay(t *testing.T) {
+	for name, want := range map[string]string{
+		"index0.ts": "index", "chunk-stream0-00001.m4s": "stream0", "hi/seg00012.m4s": "seg", "chan_1_00001.ts": "chan_1",
+		"video/123.cmfv": "", "out_010.ts": "out", "segment_720p_17.m4s": "720p",
+	} {
+		require.Equal(t, want, mediaStem(name), name)
+	}
+	for name, want := range map[string]string{
+		"init-stream0.m4s": "stream0", "init.mp4": "", "hi/init_0.mp4": "0", "v/720p.init": "720p", "header.mp4": "",
+	} {
+		got, ok := initStem(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, got, name)
+	}
+	_, ok := initStem("chunk-stream0-00001.m4s")
+	require.False(t, ok)
+}
+
+func TestVariantsAreNamedByDirectoryWhereTheFileNameSaysNothing(t *testing.T) {
+	require.Equal(t, "hi", variantOf("hi", "seg"))
+	require.Equal(t, "hi-720p", variantOf("hi", "720p"))
+	require.Equal(t, "index", variantOf(".", "index"))
+	require.Equal(t, "main", variantOf(".", ""))
+	require.Equal(t, "a-b", slug("a/b"))
+}
+
+func TestStreamsURLs(t *testing.T) {
+	for name, want := range map[string]string{
+		"Streams(video-300k.cmfv)": "video-300k", "pub.isml/streams(a.cmfa)": "a", "x/Streams(Encoder1)": "Encoder1",
+	} {
+		got, ok := streamName(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, got)
+	}
+	_, ok := streamName("index.m3u8")
+	require.False(t, ok)
+}
+
+// shortly fails a test that waits for something that is there already.
+func shortly(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAPlaylistSaysWhichVariantAndInitAFileBelongsTo(t *testing.T) {
+	n := newNames()
+	lo, hi := &demux.Init{Raw: []byte("lo")}, &demux.Init{Raw: []byte("hi")}
+	n.setInit("init_0.mp4", hi)
+	n.setInit("init_1.mp4", lo)
+	n.setPlaylist("out_0.m3u8", &manifest.Playlist{Segments: []manifest.Segment{{URI: "out_00.m4s", Map: "init_0.mp4"}}})
+	n.setPlaylist("out_1.m3u8", &manifest.Playlist{Segments: []manifest.Segment{{URI: "http://origin/in/v1/g/1/c/out_10.m4s", Map: "init_1.mp4"}}})
+
+	got, err := n.initFor(shortly(t), "out_10.m4s")
+	require.NoError(t, err)
+	require.Same(t, lo, got)
+	v, fresh := n.variant(shortly(t), "out_10.m4s")
+	require.Equal(t, "out-1", v)
+	require.Empty(t, fresh)
+	v, _ = n.variant(shortly(t), "out_0123.m4s")
+	require.Equal(t, "out-0", v, "a file not listed yet goes by the playlist whose name it begins with")
+}
+
+func TestAnInitSegmentMayCompleteAfterItsMedia(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNames()
+		n.beginInit("init.mp4")
+		time.AfterFunc(3*time.Second, func() {
+			n.setInit("init.mp4", &demux.Init{Raw: []byte("late")})
+			n.endInit("init.mp4")
+		})
+		began := time.Now()
+		got, err := n.initFor(t.Context(), "index0.m4s")
+		require.NoError(t, err)
+		require.Equal(t, "late", string(got.Raw))
+		require.Equal(t, 3*time.Second, time.Since(began).Round(time.Second))
+	})
+}
+
+func TestMediaWithoutInitSegmentIsRefusedAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newNames().initFor(t.Context(), "index0.m4s")
+		require.ErrorIs(t, err, demux.ErrNoInit)
+	})
+}
+
+func TestAFileThatNoPlaylistListsKeepsItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNames()
+		v, fresh := n.variant(t.Context(), "seg0.ts")
+		require.Equal(t, "seg", v)
+		require.NotEmpty(t, fresh)
+		n.setPlaylist("live.m3u8", &manifest.Playlist{})
+		v, fresh = n.variant(t.Context(), "seg1.ts")
+		require.Equal(t, "seg", v)
+		require.Empty(t, fresh)
+
+		again := newNames()
+		again.restore(n.saved())
+		v, _ = again.variant(shortly(t), "seg2.ts")
+		require.Equal(t, "seg", v, "after a restart of the server too")
+	})
+}
