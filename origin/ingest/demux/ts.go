@@ -92,8 +92,8 @@ func alignPackets(b []byte) ([][]byte, error) {
 		switch {
 		case here && aligned && i+packetSize > len(b):
 			return nil, fmt.Errorf("%w: the body ends in an MPEG-TS packet, at %d", ErrTruncated, len(b))
-		case here && next,
-			aligned && (here || next) && i+packetSize <= len(b) && sync(i+2*packetSize): // one sync byte is damaged
+		case here && (aligned || next),
+			aligned && next && sync(i+2*packetSize): // the sync byte alone is damaged
 			out = append(out, b[i:i+packetSize])
 			i, aligned = i+packetSize, true
 		default:
