@@ -24,7 +24,9 @@ var index = packager.Resource{Kind: packager.Manifest, Manifest: "index"}
 
 // views are the windows that the golden files show; the conformance test validates the same.
 func views() map[string]packager.View {
-	v := func(w *packager.Window, o packager.Options) packager.View { return packager.View{Window: w, Options: o} }
+	v := func(w *packager.Window, o packager.Options) packager.View {
+		return packager.View{Window: w, Options: o}
+	}
 	two := func(ts ...packager.TrackWindow) *packager.Window {
 		w := window(ts...)
 		w.Parts = append(w.Parts, media.Part{Ordinal: 1, Start: media.At((epoch+14)*90000+7, 90000)})

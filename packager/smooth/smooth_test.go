@@ -1,0 +1,256 @@
+package smooth_test
+
+import (
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"headwater/packager"
+	"headwater/packager/media"
+	"headwater/packager/smooth"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var index = packager.Resource{Kind: packager.Manifest, Manifest: "index"}
+
+func TestManifests(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	hevc := &media.Config{ID: "hevc", Codec: "hvc1.1.6.L93.B0"}
+	o := packager.Options{LookAhead: 2}
+	vod := window(videoTrack(avc, "v1", 3e6, 4), audioTrack(aac, "a1", "", 128e3, 4))
+	vod.Live = false
+	fixed := packager.View{Window: window(videoTrack(avc, "v1", 3e6, 5)), Options: o}
+	fixed.Fixed, fixed.Base, fixed.SegmentQuery = true, "../../../../../", "m=1&n=2"
+	for name, v := range map[string]packager.View{
+		"live": {Window: window(videoTrack(avc, "v1", 3e6, 8), videoTrack(avc, "v2", 1e6, 8),
+			videoTrack(hevc, "v3", 2e6, 8), audioTrack(aac, "a1", "eng", 128e3, 8),
+			audioTrack(aac, "a2", "deu", 64e3, 8)), Options: o},
+		"gap": {Window: window(without(videoTrack(avc, "v1", 3e6, 9), 3), without(videoTrack(avc, "v2", 1e6, 9), 5),
+			audioTrack(aac, "a1", "", 128e3, 9)), Options: o},
+		"vod":          {Window: vod, Options: o},
+		"time-shifted": fixed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := smooth.Format{}.Render(v, index)
+			require.NoError(t, err)
+			file := filepath.Join("testdata", name+".xml")
+			if *update {
+				require.NoError(t, os.MkdirAll("testdata", 0o755))
+				require.NoError(t, os.WriteFile(file, got, 0o644))
+			}
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(got))
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	f := smooth.Format{}
+	for name, want := range map[string]packager.Resource{
+		"index.ism/Manifest": index,
+		"index.ISM/manifest": index,
+		"index.ism/QualityLevels(3000000)/Fragments(video=18000000000000000)": {
+			Kind: packager.MediaSegment, Manifest: "index", ByTime: true, Time: 18e15, Bitrate: 3e6, Type: media.Video,
+		},
+		"index.ism/qualitylevels(64000)/fragmentinfo(audio_eng=5)": {
+			Kind: packager.FragmentInfo, Manifest: "index", ByTime: true, Time: 5, Bitrate: 64000, Type: media.Audio,
+		},
+	} {
+		r, ok := f.Parse(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, r)
+	}
+	for _, name := range []string{
+		"", "index.ism", "index.ism/", ".ism/Manifest", "a_b.ism/Manifest", "index.mpd", "index.ism/Manifest/x",
+		"index.ism/QualityLevels(1)", "index.ism/QualityLevels(1)/", "index.ism/QualityLevels(01)/Fragments(video=1)",
+		"index.ism/QualityLevels(1)/Fragments(video=-1)", "index.ism/QualityLevels(1)/Fragments(video=)",
+		"index.ism/QualityLevels(1)/Fragments(video_x=1)", "index.ism/QualityLevels(1)/Fragments(text=1)",
+		"index.ism/QualityLevels(99999999999)/Fragments(video=1)", "index.ism/QualityLevels(1)/Fragments(audio_=1)",
+	} {
+		_, ok := f.Parse(name)
+		require.False(t, ok, name)
+	}
+	require.Equal(t, "text/xml", f.ContentType(index))
+	require.Equal(t, "audio/mp4", f.ContentType(packager.Resource{Kind: packager.MediaSegment, Type: media.Audio}))
+}
+
+func TestWhatHasNoManifest(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	o := packager.Options{LookAhead: 2}
+	render := func(tracks ...packager.TrackWindow) error {
+		_, err := smooth.Format{}.Render(packager.View{Window: window(tracks...), Options: o}, index)
+		return err
+	}
+	t.Run("nothing at all", func(t *testing.T) { require.ErrorIs(t, render(), packager.ErrNoMedia) })
+	t.Run("only what has no successors yet", func(t *testing.T) {
+		require.ErrorIs(t, render(videoTrack(avc, "v1", 3e6, 2)), packager.ErrNoMedia)
+	})
+	t.Run("video that has begun before its audio", func(t *testing.T) {
+		require.ErrorIs(t, render(videoTrack(avc, "v1", 3e6, 3), audioTrack(aac, "a1", "", 1e5, 2)), packager.ErrNoMedia)
+	})
+	t.Run("an init segment", func(t *testing.T) {
+		_, err := smooth.Format{}.Render(packager.View{Window: window()}, packager.Resource{Kind: packager.Init})
+		require.ErrorIs(t, err, packager.ErrNoTrack)
+	})
+}
+
+func TestARenditionThatStoppedDoesNotHoldBackTheOthers(t *testing.T) {
+	avc := avcConfig(t, "avc0", ppsHex)
+	m := parse(t, packager.View{Window: window(videoTrack(avc, "v1", 3e6, 20), videoTrack(avc, "v2", 1e6, 12))})
+	require.Len(t, m.Streams[0].Levels, 1)
+	require.Len(t, m.Streams[0].Chunks, 20)
+}
+
+func TestOnlyMediaOfTheNewestParameterSetsIsListed(t *testing.T) {
+	first, same, other := avcConfig(t, "c0", ppsHex), avcConfig(t, "c1", "68ef3cb1"), avcConfig(t, "c2", "68ef3cb1")
+	track := videoTrack(first, "v1", 3e6, 9)
+	for i := 4; i < 9; i++ {
+		track.Segments[i].Config = same
+	}
+	track.Segments[8].Config = other
+	m := parse(t, packager.View{Window: window(track)})
+	require.Len(t, m.Streams[0].Chunks, 5)
+	require.Contains(t, m.Streams[0].Levels[0].Private, "68ef3cb1")
+}
+
+// Every listed fragment is found again under its URL, times never go back, chunks are contiguous but for what is missing,
+// and together they span what the segments span.
+func TestChunksLeadToTheSegments(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(8, 40).Draw(rt, "segments")
+		look := rapid.IntRange(0, 3).Draw(rt, "lookAhead")
+		tracks := []packager.TrackWindow{videoTrack(avc, "v1", 3e6, n), audioTrack(aac, "a1", "eng", 128e3, n)}
+		for i := range tracks {
+			for range rapid.IntRange(0, 2).Draw(rt, "missing") {
+				tracks[i] = without(tracks[i], rapid.IntRange(0, len(tracks[i].Segments)-1).Draw(rt, "which"))
+			}
+		}
+		v := packager.View{Window: window(tracks...), Options: packager.Options{LookAhead: look}}
+		m := parse(rt, v)
+		require.Len(rt, m.Streams, 2)
+		for i, s := range m.Streams {
+			track := tracks[i]
+			shown := track.Segments[:len(track.Segments)-look]
+			require.Len(rt, s.Chunks, len(shown))
+			next := int64(0)
+			for j, c := range s.Chunks {
+				if c.T != 0 {
+					require.GreaterOrEqual(rt, c.T, next)
+					next = c.T
+				}
+				url := strings.NewReplacer("{bitrate}", strconv.Itoa(s.Levels[0].Bitrate),
+					"{start time}", strconv.FormatInt(next, 10)).Replace(s.URL)
+				r, ok := smooth.Format{}.Parse("index.ism/" + url)
+				require.True(rt, ok, url)
+				found, at, err := smooth.Find(v.Window, r)
+				require.NoError(rt, err)
+				require.Equal(rt, track.ID, found.ID)
+				require.Equal(rt, j, at)
+				next += c.D
+			}
+			end := track.Last().End()
+			if look > 0 {
+				end = track.Segments[len(shown)].Start
+			}
+			require.Equal(rt, smooth.Time(end, track.Timescale), next)
+		}
+	})
+}
+
+func TestFind(t *testing.T) {
+	aac := aacConfig(t)
+	w := window(audioTrack(aac, "a1", "", 64e3, 5))
+	r := packager.Resource{Type: media.Audio, Bitrate: 64000, Time: smooth.Time(w.Tracks[0].Segments[2].Start, 48000)}
+	t.Run("takes the nearest", func(t *testing.T) {
+		for _, off := range []int64{-10, 0, 10, 5000} {
+			q := r
+			q.Time += off
+			_, i, err := smooth.Find(w, q)
+			require.NoError(t, err)
+			require.Equal(t, 2, i)
+		}
+	})
+	t.Run("refuses what is not near any", func(t *testing.T) {
+		for _, at := range []int64{0, r.Time + 20000, r.Time + 1e9, 1<<63 - 1} {
+			q := r
+			q.Time = at
+			_, _, err := smooth.Find(w, q)
+			require.ErrorIs(t, err, smooth.ErrNoFragment)
+		}
+	})
+	t.Run("tells tracks by kind and bitrate", func(t *testing.T) {
+		q := r
+		q.Type = media.Video
+		_, _, err := smooth.Find(w, q)
+		require.ErrorIs(t, err, packager.ErrNoTrack)
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		"", "index.ism/Manifest", "index.ism/QualityLevels(1)/Fragments(video=2)",
+		"index.ism/QualityLevels(1)/FragmentInfo(audio_eng=2)", ".ism/", "index.ism/QualityLevels()/Fragments(=)",
+		"index.ism/QualityLevels(" + strings.Repeat("9", 30) + ")/Fragments(video=" + strings.Repeat("9", 30) + ")",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		r, ok := smooth.Format{}.Parse(name)
+		if !ok {
+			return
+		}
+		require.True(t, packager.ValidID(r.Manifest))
+		if r.Kind != packager.Manifest {
+			_, _, err := smooth.Find(window(), r)
+			require.ErrorIs(t, err, packager.ErrNoTrack)
+			require.GreaterOrEqual(t, r.Time, int64(0))
+		}
+	})
+}
+
+func BenchmarkRender(b *testing.B) {
+	avc, aac := avcConfig(b, "avc0", ppsHex), aacConfig(b)
+	for _, n := range []int{30, 43200} {
+		v := packager.View{Window: window(videoTrack(avc, "v1", 3e6, n), videoTrack(avc, "v2", 1e6, n),
+			videoTrack(avc, "v3", 5e5, n), audioTrack(aac, "a1", "", 128e3, n)), Options: packager.Options{LookAhead: 2}}
+		b.Run(strconv.Itoa(n)+" segments", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := smooth.Format{}.Render(v, index)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// manifest is what a client reads.
+type manifest struct {
+	Streams []struct {
+		URL    string `xml:"Url,attr"`
+		Levels []struct {
+			Bitrate int    `xml:",attr"`
+			Private string `xml:"CodecPrivateData,attr"`
+		} `xml:"QualityLevel"`
+		Chunks []struct {
+			T int64 `xml:"t,attr"`
+			D int64 `xml:"d,attr"`
+		} `xml:"c"`
+	} `xml:"StreamIndex"`
+}
+
+func parse(t require.TestingT, v packager.View) (m manifest) {
+	b, err := smooth.Format{}.Render(v, index)
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(b, &m))
+	return m
+}
