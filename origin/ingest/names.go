@@ -120,8 +120,12 @@ func (n *names) setMPD(name string, m *manifest.MPD) {
 	})
 }
 
-// initFor returns the init segment that the media file name needs, waiting for it to arrive.
+// initFor returns the init segment that the media file name needs, waiting for it to arrive. A header that came under
+// the very name of the media file, as every segment is put to one Streams() URL, is its own.
 func (n *names) initFor(ctx context.Context, name string) (*demux.Init, error) {
+	if own := n.inited(name); own != nil {
+		return own, nil
+	}
 	var found *demux.Init
 	began := time.Now()
 	ok := n.until(ctx, patienceInit, func() bool {
