@@ -121,7 +121,8 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	body := newPatientBody(w, r, h.opt)
 	err := h.receive(r, id, number, name, body, log)
 	h.seen.Received(id, body.count)
-	if body.err != nil && !errors.Is(body.err, io.EOF) {
+	var tooLarge *http.MaxBytesError
+	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.As(body.err, &tooLarge) {
 		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
 	}
 	if err != nil {
@@ -138,7 +139,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 }
 
 // receive finds out what is being uploaded and hands it to its receiver.
-func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body io.Reader, log *slog.Logger) error {
+func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body *patientBody, log *slog.Logger) error {
 	// Encoders close the connection after the last byte without waiting for the answer, which cancels the request's
 	// context: what was received whole is stored all the same. Only the wait before a body is read ends with the client.
 	ctx := context.WithoutCancel(r.Context())
@@ -150,21 +151,22 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 	if err != nil {
 		return err
 	}
-	p := &push{intake: t, in: in, client: r.Context(), name: name, encoder: r.UserAgent(), now: h.opt.Now, log: log, lanes: map[*demux.Track]lane{}}
+	p := &push{intake: t, in: in, client: r.Context(), name: name, body: body, encoder: r.UserAgent(), now: h.opt.Now,
+		log: log, lanes: map[*demux.Track]lane{}}
 	ext := strings.ToLower(path.Ext(strings.TrimSuffix(name, ")")))
 	switch ext {
 	case ".m3u8", ".m3u":
-		return p.playlist(ctx, body)
+		return p.playlist(ctx)
 	case ".mpd":
-		return p.mpd(ctx, body)
+		return p.mpd()
 	case ".ts", ".m2ts":
-		return p.ts(ctx, body, h.opt.Limits)
+		return p.ts(ctx, h.opt.Limits)
 	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
 		if in.names.looksLikeInit(name) {
 			in.names.beginInit(name)
 			defer in.names.endInit(name)
 		}
-		return p.mp4(ctx, body, h.opt.Limits)
+		return p.mp4(ctx, h.opt.Limits)
 	default:
 		log.Info("upload ignored: nothing is made of files of this type", "type", ext)
 		_, err := io.Copy(io.Discard, body)

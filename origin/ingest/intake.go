@@ -56,7 +56,8 @@ type Status struct {
 func (t *intake) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Encoder: t.encoder, Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
+	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Encoder: t.encoder,
+		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	if in := t.inputs[t.active]; in != nil {
 		s.Clock = in.clock()
 	}
@@ -190,13 +191,13 @@ type patientBody struct {
 	r     io.Reader
 	ctl   *http.ResponseController
 	idle  time.Duration
-	now   func() time.Time
+	limit int64 // bytes; 0: none
 	count int64
 	err   error // that ended the body, io.EOF included
 }
 
 func newPatientBody(w http.ResponseWriter, r *http.Request, opt Options) *patientBody {
-	return &patientBody{r: r.Body, ctl: http.NewResponseController(w), idle: opt.Idle, now: opt.Now}
+	return &patientBody{r: r.Body, ctl: http.NewResponseController(w), idle: opt.Idle, limit: opt.MaxUpload}
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -207,6 +208,9 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.ctl.SetReadDeadline(time.Now().Add(b.idle))
 	n, err := b.r.Read(p)
 	b.count += int64(n)
+	if b.limit > 0 && b.count > b.limit && err == nil {
+		err = &http.MaxBytesError{Limit: b.limit}
+	}
 	b.err = err
 	return n, err
 }

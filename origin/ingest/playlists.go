@@ -45,8 +45,8 @@ func readManifest(body io.Reader) ([]byte, error) {
 
 // playlist receives an HLS playlist. Playlists are advisory: they tell which files belong together, the encoder's
 // wall clock and languages; times and durations come from the media.
-func (p *push) playlist(ctx context.Context, body io.Reader) error {
-	data, err := readManifest(body)
+func (p *push) playlist(ctx context.Context) error {
+	data, err := readManifest(p.body)
 	if err != nil || len(data) == 0 {
 		return err
 	}
@@ -66,8 +66,8 @@ func (p *push) playlist(ctx context.Context, body io.Reader) error {
 }
 
 // mpd receives a DASH manifest: it tells which init segment belongs to which media.
-func (p *push) mpd(_ context.Context, body io.Reader) error {
-	data, err := readManifest(body)
+func (p *push) mpd() error {
+	data, err := readManifest(p.body)
 	if err != nil || len(data) == 0 {
 		return err
 	}

@@ -23,6 +23,7 @@ type push struct {
 	log    *slog.Logger
 
 	lanes   map[*demux.Track]lane
+	body    *patientBody
 	encoder string // User-Agent
 	dups    int    // copies dropped
 }
@@ -36,8 +37,8 @@ type lane interface {
 }
 
 // mp4 receives a fragmented MP4 box stream: an init segment, media segments, or an endless stream of both.
-func (p *push) mp4(ctx context.Context, body io.Reader, lim demux.Limits) error {
-	br := bufio.NewReaderSize(body, 32<<10)
+func (p *push) mp4(ctx context.Context, lim demux.Limits) error {
+	br := bufio.NewReaderSize(p.body, 32<<10)
 	head, err := br.Peek(8)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
@@ -68,6 +69,7 @@ func (p *push) mp4(ctx context.Context, body io.Reader, lim demux.Limits) error 
 			return fmt.Errorf("%s: %w", p.name, err)
 		case ev.Init != nil:
 			endless = true
+			p.body.limit = 0
 			if err := p.initArrived(ctx, ev.Init); err != nil {
 				return err
 			}
@@ -137,8 +139,8 @@ func (p *push) closeAll(ctx context.Context, whole bool) error {
 }
 
 // ts receives one MPEG-TS segment.
-func (p *push) ts(ctx context.Context, body io.Reader, lim demux.Limits) error {
-	frags, err := demux.ReadTS(body, lim)
+func (p *push) ts(ctx context.Context, lim demux.Limits) error {
+	frags, err := demux.ReadTS(p.body, lim)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}

@@ -24,7 +24,8 @@ const MediaContainer = "live"
 
 // SegmentKey returns the key of a stored segment: part of the persisted format (docs/formats/journal.md).
 func SegmentKey(id channel.ID, track string, start int64) storage.Key {
-	return storage.Key{Container: MediaContainer, Path: id.Group + "/" + id.Name + "/" + track + "/" + strconv.FormatInt(start, 10) + ".cmfs"}
+	path := id.Group + "/" + id.Name + "/" + track + "/" + strconv.FormatInt(start, 10) + ".cmfs"
+	return storage.Key{Container: MediaContainer, Path: path}
 }
 
 // segment is one stored segment on its way in: fragments are written as they come, and nothing is visible before finish.
