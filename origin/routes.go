@@ -21,8 +21,8 @@ const timePath = "/time"
 func (s *Server) Public() http.Handler {
 	r := chi.NewRouter()
 	count := s.cfg.Metrics.Route
-	r.HandleFunc("/in/v1/{group}/{input}/{channel}", count("ingest", s.serveIngest))
-	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", count("ingest", s.serveIngest))
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}", s.cfg.Metrics.Ingest(s.serveIngest))
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", s.cfg.Metrics.Ingest(s.serveIngest))
 	r.HandleFunc("/out/v1/{group}/{channel}/{endpoint}/*", cors(s.servePlayback))
 	r.HandleFunc(timePath, count("time", cors(s.serveTime)))
 	r.NotFound(count("none", notFound))

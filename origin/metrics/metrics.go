@@ -26,7 +26,7 @@ type Metrics struct {
 
 	received, segments, bytes, duplicates, errors, standby *prometheus.CounterVec
 	lag                                                    *prometheus.GaugeVec
-	requests, sent                                         *prometheus.CounterVec
+	requests, sent, uploads                                *prometheus.CounterVec
 	duration, storage                                      *prometheus.HistogramVec
 	storageBytes, storageErrors                            *prometheus.CounterVec
 }
@@ -53,6 +53,7 @@ func New(known func(channel.ID) bool) *Metrics {
 	m.standby = counter("ingest_standby_total", "Uploads of the input that is not active, dropped.", "channel", "input")
 	m.lag = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "headwater", Name: "ingest_lag_seconds",
 		Help: "Arrival of the newest segment after the UTC time at which its media ends."}, []string{"channel", "track"})
+	m.uploads = counter("ingest_requests_total", "Requests of encoders by status.", "status")
 	m.requests = counter("egress_requests_total", "Requests by route and status.", "route", "status")
 	m.sent = counter("egress_bytes_total", "Bytes of answers' bodies by route.", "route")
 	m.duration = histogram("egress_duration_seconds", "Time from request to the end of the answer, by route.", "route")
@@ -119,6 +120,14 @@ func (m *Metrics) Stored(op storage.Operation) {
 			kind = "io"
 		}
 		m.storageErrors.WithLabelValues(op.Name, kind).Inc()
+	}
+}
+
+// Ingest counts the requests of encoders that next answers. They may last for days, so there is no duration.
+func (m *Metrics) Ingest(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		snoop := httpsnoop.CaptureMetrics(next, w, r)
+		m.uploads.WithLabelValues(strconv.Itoa(snoop.Code)).Inc()
 	}
 }
 
