@@ -65,6 +65,7 @@ var base = Table{
 	// What was asked in a wrong way.
 	{ErrMethod, Answer{405, "MethodNotAllowedException", "method", "Method not allowed", false, false}},
 	{storage.ErrInvalidKey, Answer{400, "ValidationException", "invalid_key", "Invalid object name", false, false}},
+	{storage.ErrInvalidAttrs, Answer{400, "ValidationException", "invalid_attributes", "Invalid object attributes", false, true}},
 	{ErrNoLookAhead, Answer{412, "PreconditionFailedException", "look_ahead", "The following fragments are not there yet", true, false}},
 	{ErrThrottled, Answer{429, "ThrottlingException", "throttled", "Too many requests", false, false}},
 	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, false}},

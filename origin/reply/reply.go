@@ -131,7 +131,8 @@ func logAnswer(r *http.Request, a Answer, err error) {
 	switch {
 	case a.Status >= 500:
 		level = slog.LevelError
-	case a.Status == http.StatusNotFound, a.Status == StatusClientGone:
+	case a.Status == http.StatusNotFound, a.Status == StatusClientGone,
+		a.Reason == auth.ReasonNoCredentials: // a challenge is how encoders begin each connection
 		level = slog.LevelDebug
 	}
 	log := Logger(r.Context())
