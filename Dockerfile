@@ -1,6 +1,6 @@
 # Headwater as one static binary in an empty image.
 #
-#   docker build --build-arg VERSION=$(git describe --tags --always --dirty) -t headwater .
+#   docker build -t headwater .
 #   docker run --rm -p 127.0.0.1:8080:8080 -p 127.0.0.1:9090:9090 headwater demo --insecure
 #
 # deploy/docker/build-steps.sh runs the same steps without Docker; keep the two alike.
@@ -18,8 +18,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 COPY --from=players /src/origin/console/web/dist origin/console/web/dist
-ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/headwater ./cmd/headwater
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/headwater ./cmd/headwater
 RUN mkdir /out/data
 
 FROM scratch

@@ -2,11 +2,8 @@
 # Runs the steps of the Dockerfile without Docker, and tries the result as the image would run it: a static binary, started
 # by a user without rights and a name, in an empty root, until its own health check is content.
 #
-#   deploy/docker/build-steps.sh [VERSION]
-#
 # Needs go, node and npm; run as root it also changes root and user, otherwise it runs as whoever you are.
 set -eu
-version=${1:-dev}
 src=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 pid=
@@ -20,7 +17,7 @@ say "players"
 say "binary"
 root=$work/root
 mkdir -p "$root/data"
-(cd "$src" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$root/headwater" ./cmd/headwater)
+(cd "$src" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$root/headwater" ./cmd/headwater)
 
 say "static: $(file -b "$root/headwater" 2>/dev/null | cut -c1-70)"
 if ldd "$root/headwater" >/dev/null 2>&1; then fail "the binary is linked dynamically"; fi
@@ -43,7 +40,7 @@ else
 fi
 
 said=$(run version) || fail "version fails"
-case $said in *"$version"*) say "version: $said" ;; *) fail "version says '$said', not $version" ;; esac
+say "version: $said"
 
 export HEADWATER_LISTEN="$listen" HEADWATER_ADMIN="$admin" HEADWATER_DATA="$data"
 if (run healthcheck) >/dev/null 2>&1; then fail "healthcheck is content before the server runs"; fi

@@ -66,9 +66,14 @@ func Run(ctx context.Context, opt Options) error {
 	push := base.JoinPath("in/v1", opt.Group, "1", opt.Channel)
 	first := slot(opt.Now().Add(-backlog))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, t := range tracks {
+	led := make(chan struct{}) // closed when the first track's first segment is through
+	for i, t := range tracks {
 		p := &pusher{Options: opt, track: t, url: push.String() + "/Streams(" + t.name + ")"}
-		group.Go(func() error { return p.run(ctx, first) })
+		if i == 0 {
+			group.Go(func() error { return p.lead(ctx, first, led) })
+			continue
+		}
+		group.Go(func() error { return p.follow(ctx, first, led) })
 	}
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err

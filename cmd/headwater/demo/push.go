@@ -21,6 +21,26 @@ type pusher struct {
 	open  bool // the server has taken the header since the last failure
 }
 
+// lead runs the track that goes first: the receiver learns from video where segments begin and end, so audio must not
+// outrun it when a backlog is sent at once. led is closed after the first segment.
+func (p *pusher) lead(ctx context.Context, k int64, led chan<- struct{}) error {
+	if err := p.deliver(ctx, k); err != nil {
+		return err
+	}
+	close(led)
+	return p.run(ctx, k+1)
+}
+
+// follow runs a track from the moment at which led is closed.
+func (p *pusher) follow(ctx context.Context, k int64, led <-chan struct{}) error {
+	select {
+	case <-led:
+		return p.run(ctx, k)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // run sends segment k and all that follow it until ctx ends.
 func (p *pusher) run(ctx context.Context, k int64) error {
 	for ; ; k++ {

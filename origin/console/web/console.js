@@ -235,11 +235,12 @@ async function copyText(text, button) {
 
 let playing = null; // {channel, endpoint, manifest, stop(), stats()}
 
-// players make a player of a URL on the video element; each returns stop() and stats(), pairs of words.
+// players make a player of a URL on the video element, which begins at from (seconds since the epoch) or, with 0, at the live
+// edge; each returns stop() and stats(), pairs of words.
 const players = {
-  hls(video, url, fail) {
+  hls(video, url, fail, from) {
     if (!window.Hls || !Hls.isSupported()) return native(video, url, fail);
-    const hls = new Hls();
+    const hls = new Hls(from ? { startPosition: 0 } : {});
     let recovered = 0;
     hls.on(Hls.Events.ERROR, (_, e) => {
       if (!e.fatal) return;
@@ -261,12 +262,16 @@ const players = {
       },
     };
   },
-  dash(video, url, fail) {
+  dash(video, url, fail, from) {
     if (!window.dashjs) throw new Error("dash.js did not load");
     const player = dashjs.MediaPlayer().create();
-    player.updateSettings({ debug: { logLevel: dashjs.Debug.LOG_LEVEL_ERROR } });
+    player.updateSettings({
+      debug: { logLevel: dashjs.Debug.LOG_LEVEL_ERROR },
+      // Where a manifest names no clock, ours; dash.js would ask a third party.
+      streaming: { utcSynchronization: { defaultTimingSource: { scheme: "urn:mpeg:dash:utc:http-xsdate:2014", value: state.public + "/time" } } },
+    });
     player.on(dashjs.MediaPlayer.events.ERROR, (e) => fail("dash.js: " + (e.error.message || e.error.code || e.error)));
-    player.initialize(video, url, true);
+    player.initialize(video, url, true, from ? "posix:" + from : undefined);
     return {
       stop: () => player.destroy(),
       stats: () => {
@@ -287,7 +292,7 @@ const players = {
 };
 players.mss = (video, url, fail) => {
   if (!window.dashjs || !dashjs.MssHandler) throw new Error("dash.js or its Smooth plug-in did not load");
-  return players.dash(video, url, fail);
+  return players.dash(video, url, fail, 0);
 };
 
 function native(video, url, fail) {
@@ -313,15 +318,16 @@ function start(video) {
 function play(c, e, m) {
   stop();
   autoplay = false;
-  const from = Number($("from").value) || 0;
-  const url = from && e.startoverWindow ? m.url + "?start=" + Math.floor((serverNow() / 1000 - from) / 2) * 2 : m.url;
+  const ago = m.type === "mss" ? 0 : Math.min(Number($("from").value) || 0, e.startoverWindow);
+  const from = ago ? Math.floor((serverNow() / 1000 - ago) / 2) * 2 : 0;
+  const url = from ? m.url + "?start=" + from : m.url;
   put($("trouble"), "hidden", true);
   const fail = (words) => {
     put($("trouble"), "textContent", words);
     put($("trouble"), "hidden", false);
   };
   try {
-    playing = { channel: c, endpoint: e, manifest: m, ...players[m.type]($("video"), url, fail) };
+    playing = { channel: c, endpoint: e, manifest: m, ...players[m.type]($("video"), url, fail, from) };
   } catch (err) {
     fail(err.message);
     return;
