@@ -67,7 +67,8 @@ type Segment struct {
 // End returns Start+Duration in ticks.
 func (s Segment) End() int64 { return s.Start + s.Duration }
 
-// Part is a stretch of the timeline in which media is continuous: one encoder session with one clock. HLS shows its
+// Part is a stretch of the timeline in which media is continuous: one encoder session with one clock, in which no track
+// changes its Config (a DASH period cannot, and only a Part can tell a period its name for as long as it lasts). HLS shows its
 // boundary as a discontinuity, DASH as a period.
 type Part struct {
 	Ordinal uint32 // counts from 0 in a channel and never goes back: also the HLS discontinuity sequence number
