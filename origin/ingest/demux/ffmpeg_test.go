@@ -24,7 +24,11 @@ func encode(t *testing.T, args string) string {
 	t.Helper()
 	dir := t.TempDir()
 	in := "-v error -f lavfi -i testsrc2=size=160x90:rate=25:duration=3 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=3"
-	cmd := exec.Command("ffmpeg", strings.Fields(in+" "+args)...)
+	words := strings.Fields(in + " " + args)
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(w, "|", " ") // a bar stands for a space inside an argument
+	}
+	cmd := exec.Command("ffmpeg", words...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -32,13 +36,12 @@ func encode(t *testing.T, args string) string {
 }
 
 const (
-	x264   = " -map 0:v -map 1:a -c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p "
-	noB    = " -bf 0 "
-	twoB   = " -bf 2 "
-	aac    = " -c:a aac -b:a 64k "
-	onlyV  = " -map 0:v -c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p "
-	onlyA  = " -map 1:a "
-	single = " -c:v libx264 -preset ultrafast -bf 0 -g 25 -pix_fmt yuv420p "
+	x264  = " -map 0:v -map 1:a -c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p "
+	noB   = " -bf 0 "
+	twoB  = " -bf 2 "
+	aac   = " -c:a aac -b:a 64k "
+	onlyV = " -map 0:v -c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p "
+	onlyA = " -map 1:a "
 )
 
 // read returns the files of dir that match, in order of their names, as one upload.
@@ -194,6 +197,9 @@ func TestFragmentedMP4OfFFmpegKeepsItsTimeAndItsSamples(t *testing.T) {
 			map[media.Kind]float64{media.Audio: -0.0213333}},
 		{"hevc and e-ac-3", " -map 0:v -map 1:a -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p " +
 			"-c:a eac3 -b:a 96k -f hls -hls_time 1 -hls_list_size 0 -hls_segment_type fmp4 i.m3u8", []string{"init.mp4", "*.m4s"}, nil},
+		{"hls, tracks in files of their own", x264 + noB + aac + "-f hls -hls_time 1 -hls_list_size 0 -hls_segment_type fmp4 " +
+			"-var_stream_map v:0,agroup:a|a:0,agroup:a -hls_segment_filename %v-%d.m4s -hls_fmp4_init_filename init-%v.mp4 %v.m3u8",
+			[]string{"init-0.mp4", "0-*.m4s"}, nil},
 		{"ac-3", onlyA + "-c:a ac3 -b:a 96k -f mp4 -movflags cmaf+frag_keyframe+delay_moov -frag_duration 500000 o.mp4",
 			[]string{"o.mp4"}, nil},
 	} {
@@ -356,6 +362,7 @@ func TestWhatComesOutDecodesToWhatWentIn(t *testing.T) {
 					}
 				}
 			}
+			require.Len(t, hashes(t, body, "v"), 75)
 			require.Equal(t, hashes(t, body, "v"), hashes(t, stored(t, list, media.Video), "v"))
 			require.Equal(t, hashes(t, body, "a"), hashes(t, stored(t, list, media.Audio), "a"))
 		})
