@@ -55,10 +55,13 @@ func (p *push) mp4(ctx context.Context, lim demux.Limits) error {
 	}
 	r := demux.NewMP4Reader(br, in, lim)
 	defer p.closeAll(ctx, false)
-	endless := false
+	endless, empty := false, true
 	for {
 		ev, err := r.Next()
+		empty = empty && ev.Init == nil && ev.Fragment == nil
 		switch {
+		case errors.Is(err, io.EOF) && empty:
+			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
 			return p.closeAll(ctx, true)
 		case err != nil:
