@@ -189,54 +189,58 @@ func TestPicturesBeforeTheFirstSyncSample(t *testing.T) {
 	})
 }
 
-func TestDamageIsSkippedAndCounted(t *testing.T) {
-	whole := func() []byte {
-		m := newMuxer(t, aacTrack())
-		big := append(bytes.Clone(slice), bytes.Repeat([]byte{0x77}, 600)...)
-		m.picture(0, 0, sps1(t), pps, idr)
-		m.picture(frameTime, frameTime, big)
-		m.picture(2*frameTime, 2*frameTime, slice)
-		for i := range 10 {
-			m.aac(int64(i)*1920, "frame")
-		}
-		return m.bytes()
+// threePictures is a segment whose second picture takes several packets, and ten audio frames.
+func threePictures(t *testing.T) []byte {
+	m := newMuxer(t, aacTrack())
+	big := append(bytes.Clone(slice), bytes.Repeat([]byte{0x77}, 600)...)
+	m.picture(0, 0, sps1(t), pps, idr)
+	m.picture(frameTime, frameTime, big)
+	m.picture(2*frameTime, 2*frameTime, slice)
+	for i := range 10 {
+		m.aac(int64(i)*1920, "frame")
 	}
-	body := whole()
-	packet := func(pid uint16, n int) int { // offset of the n-th packet of a PID
-		for i := 0; i < len(body); i += packetSize {
-			if pidOf(body[i:]) == pid {
-				if n == 0 {
-					return i
-				}
-				n--
+	return m.bytes()
+}
+
+// packetAt returns where the n-th packet of a PID lies in body.
+func packetAt(t *testing.T, body []byte, pid uint16, n int) int {
+	for i := 0; i < len(body); i += packetSize {
+		if pidOf(body[i:]) == pid {
+			if n == 0 {
+				return i
 			}
+			n--
 		}
-		t.Fatal("no such packet")
-		return 0
 	}
+	require.Fail(t, "no such packet")
+	return 0
+}
+
+func TestDamageIsSkippedAndCounted(t *testing.T) {
+	body := threePictures(t)
 	good, data := tracks(t, body)
 	v, a := good[media.Video], good[media.Audio]
 	vpid, apid := uint16(v.Track.Source), uint16(a.Track.Source)
 
 	t.Run("garbage before and between packets", func(t *testing.T) {
-		at := packet(vpid, 2)
+		at := packetAt(t, body, vpid, 2)
 		_, got := tracks(t, cat([]byte("GARBAGE\x47G"), body[:at], []byte("xx\x47xx"), body[at:], []byte("tail")))
 		require.Equal(t, data, got)
 	})
 	t.Run("a flipped sync byte", func(t *testing.T) {
 		b := bytes.Clone(body)
-		b[packet(vpid, 2)] = 0
+		b[packetAt(t, body, vpid, 2)] = 0
 		_, got := tracks(t, b)
 		require.Equal(t, data, got)
 	})
 	t.Run("a packet sent twice", func(t *testing.T) {
-		at := packet(vpid, 2)
+		at := packetAt(t, body, vpid, 2)
 		f, got := tracks(t, cat(body[:at+packetSize], body[at:at+packetSize], body[at+packetSize:]))
 		require.Equal(t, data, got)
 		require.Zero(t, f[media.Video].Lost)
 	})
 	t.Run("a lost packet of a picture, whose time the picture before fills", func(t *testing.T) {
-		at := packet(vpid, 2)
+		at := packetAt(t, body, vpid, 2)
 		f, _ := tracks(t, cat(body[:at], body[at+packetSize:]))
 		require.Len(t, f[media.Video].Samples, 2)
 		require.EqualValues(t, 2*frameTime, f[media.Video].Samples[0].Duration)
@@ -244,25 +248,31 @@ func TestDamageIsSkippedAndCounted(t *testing.T) {
 		require.Zero(t, f[media.Audio].Lost)
 	})
 	t.Run("a lost audio packet, which leaves what follows in time", func(t *testing.T) {
-		at := packet(apid, 4)
+		at := packetAt(t, body, apid, 4)
 		f, _ := tracks(t, cat(body[:at], body[at+packetSize:]))
 		require.Positive(t, f[media.Audio].Lost)
 		require.Less(t, len(f[media.Audio].Samples), 10)
 		require.Equal(t, a.Duration(), f[media.Audio].Duration())
 	})
-	t.Run("but a packet cut short is truncation", func(t *testing.T) {
+}
+
+func TestTransportStreamsThatAreRefused(t *testing.T) {
+	body := threePictures(t)
+	good, _ := tracks(t, body)
+	vpid := uint16(good[media.Video].Track.Source)
+	t.Run("a packet cut short is truncation", func(t *testing.T) {
 		_, err := ReadTS(bytes.NewReader(body[:len(body)-1]), DefaultLimits)
 		require.ErrorIs(t, err, ErrTruncated)
 		_, err = ReadTS(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF)), DefaultLimits)
 		require.ErrorIs(t, err, ErrTruncated)
 	})
-	t.Run("and scrambling is not supported", func(t *testing.T) {
+	t.Run("scrambling is not supported", func(t *testing.T) {
 		b := bytes.Clone(body)
-		b[packet(vpid, 0)+3] |= 0x80
+		b[packetAt(t, body, vpid, 0)+3] |= 0x80
 		_, err := ReadTS(bytes.NewReader(b), DefaultLimits)
 		require.ErrorIs(t, err, ErrUnsupported)
 	})
-	t.Run("and limits hold", func(t *testing.T) {
+	t.Run("limits hold", func(t *testing.T) {
 		lim := DefaultLimits
 		lim.Fragment = int64(len(body) - 1)
 		_, err := ReadTS(bytes.NewReader(body), lim)
@@ -272,7 +282,7 @@ func TestDamageIsSkippedAndCounted(t *testing.T) {
 		_, err = ReadTS(bytes.NewReader(body), lim)
 		require.ErrorIs(t, err, ErrTooLarge)
 	})
-	t.Run("and what is no transport stream is malformed", func(t *testing.T) {
+	t.Run("what is no transport stream is malformed", func(t *testing.T) {
 		for _, b := range [][]byte{nil, []byte("hello"), bytes.Repeat([]byte{0x47}, 188*5), make([]byte, 188*5)} {
 			_, err := ReadTS(bytes.NewReader(b), DefaultLimits)
 			require.ErrorIs(t, err, ErrMalformed)
