@@ -3,12 +3,11 @@
 //
 // # Time
 //
-// Every time is UTC in units of 1/10,000,000 s (TimeScale), rounded to the microsecond: Time says how. One scale for all
-// streams, because players rebase a recorded presentation by subtracting the ticks of one stream from those of another;
-// this scale, because old clients know no other; whole microseconds, because ticks since 1970 pass 2^53 and players
-// written in JavaScript keep them as floating-point numbers: up to 2^56 (the year 2198) those can hold every multiple of
-// ten exactly. Absolute times are rounded, and lengths are differences of them, so that nothing drifts. A request is
-// mapped back by Find, which takes the segment whose rounded start is nearest.
+// Every time is UTC in microseconds (TimeScale), rounded to the nearest. One scale for all streams, because players rebase
+// a recorded presentation by subtracting the ticks of one stream from those of another; this scale, because times since
+// 1970 must stay below 2^53: players written in JavaScript keep them as floating-point numbers, and the customary scale of
+// 10,000,000 passed that in 1998. Microseconds do until 2255. Absolute times are rounded, and lengths are differences of
+// them, so that nothing drifts. A request is mapped back by Find, which takes the segment whose rounded start is nearest.
 //
 // # Composition
 //
@@ -35,7 +34,7 @@ import (
 )
 
 // TimeScale is the units per second of every time in a manifest, a name and a fragment.
-const TimeScale = 10_000_000
+const TimeScale = 1_000_000
 
 // tolerance is how far (in TimeScale) a requested time may lie from the start of the fragment that it means: renditions
 // of different timescales share one list of times.
@@ -51,7 +50,7 @@ var _ packager.Format = Format{}
 
 // Time returns a segment's Start or End, in ticks of scale, in units of TimeScale.
 func Time(ticks int64, scale uint32) int64 {
-	return media.At(ticks, scale).Round(TimeScale/10) * 10
+	return media.At(ticks, scale).Round(TimeScale)
 }
 
 // Parse takes "{manifest}.ism/Manifest", "{manifest}.ism/QualityLevels({bitrate})/Fragments({stream}={time})" and the

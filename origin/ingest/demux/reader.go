@@ -40,6 +40,7 @@ type MP4Reader struct {
 	body    *data   // the fragment that was handed out with bytes in that mdat
 	pending []Event // further fragments of a moof
 	trafs   []traf  // of the last moof, waiting for its mdat
+	moofs   bool    // a moof was read
 	err     error
 }
 
@@ -107,6 +108,9 @@ func (m *MP4Reader) next() (Event, error) {
 				return ev, err
 			}
 		case "mdat":
+			if !m.moofs {
+				return Event{}, fmt.Errorf("%w: mdat without moof, at %d", ErrMalformed, h.pos)
+			}
 			ev, err := m.mdat(h)
 			if err != nil || ev.Fragment != nil {
 				return ev, err
@@ -254,6 +258,7 @@ func (m *MP4Reader) handle(b box) (Event, error) {
 		if m.trafs != nil {
 			return Event{}, b.malformed("the one before has no mdat")
 		}
+		m.moofs = true
 		trafs, err := m.init.parseMoof(b, m.lim)
 		if err != nil {
 			return Event{}, err
