@@ -72,8 +72,8 @@ func TestChunksBecomeOneFragment(t *testing.T) {
 	require.Equal(t, want, mdat.Data)
 	require.Len(t, traf.Trun.Samples, 50)
 	for i, s := range traf.Trun.Samples {
-		require.Equal(t, uint32(400_000), s.Dur)
-		require.Equal(t, []int32{0, 800_000, -400_000}[i%3], s.CompositionTimeOffset)
+		require.Equal(t, uint32(40_000), s.Dur)
+		require.Equal(t, []int32{0, 80_000, -40_000}[i%3], s.CompositionTimeOffset)
 	}
 }
 
