@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"headwater/auth"
 	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
@@ -89,7 +90,10 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		err = ch.Ingest.Credentials().Check(r).Err()
 	}
 	if err != nil {
-		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
+		// A first request without credentials is how ffmpeg asks for the challenge.
+		if reason := reply.Describe(r.Context(), err).Reason; reason != auth.ReasonNoCredentials {
+			h.seen.Rejected(id, reason)
+		}
 		reply.WriteError(w, r, err)
 		return
 	}
