@@ -52,13 +52,15 @@ func example() fixed {
 			Group: "demo", Name: "clock", Numbering: "epoch", Discontinuities: 1, Tracks: []TrackView{video, low, audio},
 			Inputs: []InputView{
 				{Number: 1, Active: true, Protocol: "cmaf", Encoder: "headwater-demo", LastPush: noon().Add(-900 * time.Millisecond),
-					Accepted: 5437, Rejected: 1, LastReason: "segment 967895990: overlaps <what> is stored", LastRejected: noon().Add(-3 * time.Minute)},
+					Accepted: 5437, Rejected: 1, LastReason: "segment 967895990: overlaps <what> is stored",
+					LastRejected: noon().Add(-3 * time.Minute)},
 				{Number: 2},
 			},
 			Endpoints: endpoints("demo/clock"),
 		},
 		{Group: "news", Name: "studio-2", Numbering: "counter", Tracks: []TrackView{old}, Endpoints: endpoints("news/studio-2"),
-			Inputs: []InputView{{Number: 1, Active: true, Protocol: "hls-ts", Encoder: "Lavf/59.27.100", LastPush: noon().Add(-15 * time.Minute), Accepted: 90}}},
+			Inputs: []InputView{{Number: 1, Active: true, Protocol: "hls-ts", Encoder: "Lavf/59.27.100",
+				LastPush: noon().Add(-15 * time.Minute), Accepted: 90}}},
 		{Group: "news", Name: "planned", Endpoints: endpoints("news/planned")},
 	}
 }
@@ -128,7 +130,7 @@ func TestPublicURLIsTheConfiguredOrTheRequestsHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &console{Options: Options{PublicURL: c.configured}, port: "8080"}
-			r := httptest.NewRequest("GET", "/", nil)
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Host = strings.TrimSuffix(strings.TrimPrefix(c.target, "http://"), "/")
 			require.Equal(t, c.want, h.public(r))
 		})
@@ -179,7 +181,7 @@ func TestAssetsAreRevalidated(t *testing.T) {
 		require.Contains(t, r.Header.Get("Content-Type"), kind)
 		h, err := New(Options{Source: example(), PublicAddr: ":8080"})
 		require.NoError(t, err)
-		again := httptest.NewRequest("GET", "/console/assets/"+name, nil)
+		again := httptest.NewRequest(http.MethodGet, "/console/assets/"+name, nil)
 		again.Header.Set("If-None-Match", r.Header.Get("ETag"))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, again)
