@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -32,22 +33,36 @@ type reader struct {
 	pictures string // file with the brightness of each picture
 }
 
-// decode returns ffmpeg's arguments that measure pictures and sound of the inputs and keep nothing.
-func decode(pictures, video, audio string, inputs ...string) []string {
-	args := strings.Fields("-nostdin -hide_banner -loglevel level+info -copyts")
+// decode returns ffmpeg's arguments that measure pictures and sound of the inputs and keep nothing. Times are as in the
+// media, save that base, in seconds, is taken off: ffmpeg prints no more than six digits.
+func decode(pictures, video, audio string, base int64, inputs ...string) []string {
+	args := strings.Fields("-nostdin -hide_banner -nostats -loglevel level+info -copyts")
 	for _, in := range inputs {
 		args = append(args, "-i", in)
 	}
-	return append(args,
-		"-map", video, "-vf", "signalstats,metadata=mode=print:key=lavfi.signalstats.YAVG:file="+pictures, "-f", "null", "-",
-		"-map", audio, "-af", "silencedetect=n=-30dB:d=0.2,ashowinfo", "-f", "null", "-")
+	return append(args, "-fps_mode", "passthrough",
+		"-map", video, "-vf", fmt.Sprintf("setpts=PTS-%d/TB,signalstats,metadata=mode=print:key=lavfi.signalstats.YAVG:file=%s", base, pictures), "-f", "null", "-",
+		"-map", audio, "-af", fmt.Sprintf("asetpts=PTS-%d/TB,silencedetect=n=-30dB:d=0.2,ashowinfo", base), "-f", "null", "-")
 }
 
-// read starts to decode a live output.
+// base returns the whole seconds before which an input has nothing.
+func base(t testing.TB, input string) int64 {
+	t.Helper()
+	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0", input).Output()
+	require.NoError(t, err, input)
+	return int64(number(t, strings.TrimSpace(string(out)))) - 1
+}
+
+// read starts to decode a live output. ffmpeg's DASH demuxer knows no live edge: it asks for the next number at once and
+// goes on to the one after when it is told 404. So it is held to the speed of a clock, some segments behind.
 func read(t testing.TB, name, url string) *reader {
 	t.Helper()
 	pictures := filepath.Join(t.TempDir(), "pictures.txt")
-	return &reader{launch(t, "ffmpeg reading "+name, nil, "ffmpeg", decode(pictures, "0:v:0", "0:a:0", url)...), pictures}
+	args := decode(pictures, "0:v:0", "0:a:0", base(t, url), url)
+	if strings.HasSuffix(url, ".mpd") {
+		args = append([]string{"-re"}, args...)
+	}
+	return &reader{launch(t, "ffmpeg reading "+name, nil, "ffmpeg", args...), pictures}
 }
 
 // finish ends the reading and returns what was decoded.
@@ -63,14 +78,14 @@ func (r *reader) finish(t testing.TB) capture {
 func measureFiles(t testing.TB, video, audio string, inputs ...string) capture {
 	t.Helper()
 	pictures := filepath.Join(t.TempDir(), "pictures.txt")
-	out, err := exec.Command("ffmpeg", decode(pictures, video, audio, inputs...)...).CombinedOutput()
+	out, err := exec.Command("ffmpeg", decode(pictures, video, audio, base(t, inputs[0]), inputs...)...).CombinedOutput()
 	require.NoError(t, err, "%s", tail(string(out), 2000))
 	return examine(t, pictures, string(out))
 }
 
 var (
 	pictureLine = regexp.MustCompile(`pts_time:(\S+)\s+lavfi\.signalstats\.YAVG=(\S+)`)
-	soundLine   = regexp.MustCompile(`ashowinfo.*pts_time:(\S+) .*nb_samples:(\d+)`)
+	soundLine   = regexp.MustCompile(`ashowinfo.* pts:(-?\d+) .*nb_samples:(\d+)`)
 	rateLine    = regexp.MustCompile(`ashowinfo.*rate:(\d+)`)
 	beepLine    = regexp.MustCompile(`silence_end: (\S+)`)
 	errorLine   = regexp.MustCompile(`\[(error|fatal|panic)\]`)
@@ -94,7 +109,7 @@ func examine(t testing.TB, pictures, log string) (c capture) {
 	}
 	for _, line := range strings.Split(log, "\n") {
 		if m := soundLine.FindStringSubmatch(line); m != nil {
-			c.sound = append(c.sound, [2]float64{number(t, m[1]), number(t, m[2]) / rate})
+			c.sound = append(c.sound, [2]float64{number(t, m[1]) / rate, number(t, m[2]) / rate})
 		}
 		if m := beepLine.FindStringSubmatch(line); m != nil {
 			c.beeps = append(c.beeps, number(t, m[1]))

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/xml"
 	"os"
@@ -96,7 +97,7 @@ func (r *smoothReader) poll() {
 					if r.data[s.Type] == nil {
 						r.data[s.Type] = bytes.NewBuffer(r.header(s.Type, scale, best.CodecPrivateData, fragment))
 					}
-					r.data[s.Type].Write(fragment)
+					r.data[s.Type].Write(timed(r.t, fragment, at))
 					r.seen[s.Type] = at + 1
 				}
 				at += c.D
@@ -111,7 +112,6 @@ func (r *smoothReader) header(kind string, scale int64, private string, fragment
 	f, err := mp4.DecodeFile(bytes.NewReader(fragment))
 	require.NoError(r.t, err)
 	traf := f.Segments[0].Fragments[0].Moof.Traf
-	require.NotNil(r.t, traf.Tfdt, "a tfdt beside tfxd")
 	config, err := hex.DecodeString(private)
 	require.NoError(r.t, err)
 	init := mp4.CreateEmptyInit()
@@ -136,4 +136,30 @@ func (r *smoothReader) header(kind string, scale int64, private string, fragment
 	var b bytes.Buffer
 	require.NoError(r.t, init.Encode(&b))
 	return b.Bytes()
+}
+
+// timed puts a tfdt into a fragment that has none, as a Smooth client does: it holds the time of the manifest.
+func timed(t testing.TB, fragment []byte, at int64) []byte {
+	t.Helper()
+	f, err := mp4.DecodeFile(bytes.NewReader(fragment))
+	require.NoError(t, err)
+	require.Len(t, f.Segments[0].Fragments, 1)
+	traf := f.Segments[0].Fragments[0].Moof.Traf
+	if traf.Tfdt != nil {
+		return fragment
+	}
+	const size = 20
+	tfhd := bytes.Index(fragment, []byte("tfhd")) - 4
+	cut := tfhd + int(binary.BigEndian.Uint32(fragment[tfhd:]))
+	out := append([]byte{}, fragment[:cut]...)
+	out = append(out, 0, 0, 0, size, 't', 'f', 'd', 't', 1, 0, 0, 0)
+	out = append(binary.BigEndian.AppendUint64(out, uint64(at)), fragment[cut:]...)
+	grow := func(name string, offset int) {
+		field := out[bytes.Index(out, []byte(name))+offset:]
+		binary.BigEndian.PutUint32(field, binary.BigEndian.Uint32(field)+size)
+	}
+	grow("moof", -4)
+	grow("traf", -4)
+	grow("trun", 12) // data_offset, from the beginning of the moof
+	return out
 }

@@ -3,8 +3,8 @@
 
 const SAMPLE_MS = 100; // how often the position is read
 const POSITION_MS = 500; // how often it is kept
-const FREEZE_MS = 250; // a position that stands still for longer is a stall
-const JUMP_S = 1; // a position that leaves the clock by more is a seek
+const FREEZE_MS = 500; // a position that stands still for longer is a stall
+const JUMP_S = 1; // a position that runs ahead of the clock by more, or goes back, is a seek
 
 // newReport returns what measure fills in; a page may add to errors and fatal at any time.
 function newReport() {
@@ -61,7 +61,7 @@ function measure(video, report, seconds, startTimeoutMs, since) {
           return finish();
         }
       } else {
-        if (Math.abs(moved - wall / 1000) > JUMP_S) {
+        if (moved - wall / 1000 > JUMP_S || moved < 0) {
           report.jumps++;
           report.jumpedSeconds += moved - wall / 1000;
         }
