@@ -19,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"headwater/auth"
 	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
@@ -90,9 +89,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		err = ch.Ingest.Credentials().Check(r).Err()
 	}
 	if err != nil {
-		// A first request without credentials is how ffmpeg asks for the challenge.
-		if reason := reply.Describe(r.Context(), err).Reason; reason != auth.ReasonNoCredentials {
-			h.seen.Rejected(id, reason)
+		// A request without credentials is how ffmpeg asks for the challenge; it is counted when it comes with wrong ones.
+		if r.Header.Get("Authorization") != "" {
+			h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		}
 		reply.WriteError(w, r, err)
 		return
