@@ -291,6 +291,9 @@ func (t *Timeline) publish() {
 	t.snap.Store(t.state.snapshot())
 }
 
+// Version grows with every change that readers can see.
+func (t *Timeline) Version() uint64 { return t.snap.Load().version }
+
 // Reserve claims the place of a segment before its bytes are stored, so that of two uploads of one segment only one is
 // written. It returns ErrDuplicate or ErrOverlap when the place is taken. Append releases it; Release does otherwise.
 func (t *Timeline) Reserve(trackID string, start int64) error {
