@@ -1,20 +1,15 @@
 // Package playback answers GET and HEAD on origin endpoints: it takes a window of the channel's timeline, has the
 // endpoint's format render it, and sets the headers that players and CDNs need.
 //
-// It does not decide who may play, write to the timeline, or know how bytes are stored. handler.go takes the window,
-// cache.go holds the one table of caching headers.
+// It does not decide who may play, write to the timeline, or know how bytes are stored. handler.go is where a request
+// enters, manifest.go takes the window, cache.go holds the one table of caching headers.
 package playback
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"net/url"
 	"time"
 
 	"headwater/origin/channel"
@@ -45,9 +40,13 @@ type Options struct {
 type Handler struct {
 	source    Source
 	opt       Options
+	warm      *memo[warmKey, manifestKey]
 	manifests *memo[manifestKey, *rendered]
 	segments  *memo[string, []byte]
 }
+
+// warmBytes is the memory for knowing which manifest answers which request.
+const warmBytes = 4 << 20
 
 // New returns a Handler that reads media from source.
 func New(source Source, opt Options) *Handler {
@@ -60,9 +59,13 @@ func New(source Source, opt Options) *Handler {
 	if opt.SegmentBytes == 0 {
 		opt.SegmentBytes = 256 << 20
 	}
+	if opt.Secure == nil {
+		opt.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
 	return &Handler{source: source, opt: opt,
-		manifests: newMemo[manifestKey](opt.ManifestBytes, func(r *rendered) int64 { return int64(len(r.plain)+len(r.packed)) + 512 }),
-		segments:  newMemo[string](opt.SegmentBytes, func(b []byte) int64 { return int64(len(b)) + 256 })}
+		warm:      newMemo(warmBytes, func(k warmKey, _ manifestKey) int64 { return 1024 + int64(len(k.host)+3*len(k.shift.query)) }),
+		manifests: newMemo(opt.ManifestBytes, func(_ manifestKey, r *rendered) int64 { return r.size() }),
+		segments:  newMemo(opt.SegmentBytes, func(k string, b []byte) int64 { return int64(cap(b)+2*len(k)) + 256 })}
 }
 
 // request is one request on its way: parsed once, then it drives everything.
@@ -73,6 +76,7 @@ type request struct {
 	now      time.Time
 	shift    shift
 	resource packager.Resource
+	manifest channel.Manifest // that the resource belongs to, or one that knows its name
 	format   packager.Format
 	options  packager.Options
 }
@@ -80,34 +84,42 @@ type request struct {
 // Serve answers one request for rest, the decoded path below the endpoint. Access has been decided.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, ch *channel.Channel, e *channel.Endpoint, tl *timeline.Timeline, rest string) {
 	q := &request{ch: ch, endpoint: e, tl: tl, now: h.opt.Now()}
-	err := q.parse(rest, r, h.timeURL(r))
-	if err == nil {
-		switch q.resource.Kind {
-		case packager.Manifest, packager.ChildManifest:
-			err = h.manifest(w, r, q)
-		case packager.Init:
-			err = h.init(w, r, q)
-		default:
-			err = h.segment(w, r, q)
-		}
-	}
+	err := h.serve(w, r, q, rest)
 	if err != nil {
 		reply.WriteError(w, r, err)
 	}
 }
 
-// parse finds the endpoint's format that knows the name, and the manifest that it belongs to.
-func (q *request) parse(rest string, r *http.Request, timeURL string) (err error) {
-	if q.shift, err = parseShift(rest, r.URL.Query()); err != nil {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, q *request, rest string) (err error) {
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		query = r.URL.Query()
+	}
+	if q.shift, err = parseShift(rest, query); err != nil {
 		return err
 	}
+	if err := q.parse(); err != nil {
+		return err
+	}
+	switch q.resource.Kind {
+	case packager.Manifest, packager.ChildManifest:
+		return h.manifest(w, r, q)
+	case packager.Init:
+		return h.init(w, r, q)
+	default:
+		return h.segment(w, r, q)
+	}
+}
+
+// parse finds the endpoint's format that knows the name, and the manifest that it belongs to.
+func (q *request) parse() error {
 	for _, m := range q.endpoint.Manifests {
 		o := packager.Options{TimeTemplate: m.TimeTemplate, AudioGroups: q.endpoint.AudioGroups,
-			LookAhead: q.endpoint.LookAhead, MPEGTS: q.endpoint.Container == channel.TS, TimeURL: timeURL}
+			LookAhead: q.endpoint.LookAhead, MPEGTS: q.endpoint.Container == channel.TS}
 		f := formatOf(m.Type, o)
 		res, ok := f.Parse(q.shift.name)
 		if ok && (res.Manifest == "" || res.Manifest == m.Name) {
-			q.resource, q.format, q.options = res, f, o
+			q.resource, q.manifest, q.format, q.options = res, m, f, o
 			return nil
 		}
 	}
@@ -126,144 +138,11 @@ func formatOf(t channel.ManifestType, o packager.Options) packager.Format {
 	}
 }
 
-// timeURL returns the absolute URL of the time of day as the client reached us: players resolve it against their page,
-// not against the MPD.
-func (h *Handler) timeURL(r *http.Request) string {
-	if h.opt.TimePath == "" {
-		return ""
+// segmentDuration returns how long the endpoint's segments are: a whole multiple of the ingested ones.
+func (q *request) segmentDuration() time.Duration {
+	step, want := q.tl.Step(), q.endpoint.SegmentDuration
+	if step <= 0 || want <= 0 {
+		return step
 	}
-	scheme := "http"
-	if r.TLS != nil || h.opt.Secure != nil && h.opt.Secure(r) {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host + h.opt.TimePath
-}
-
-func (q *request) query() timeline.Query {
-	return timeline.Query{Now: q.now, Start: q.shift.start, End: q.shift.end, Length: q.endpoint.ManifestWindow,
-		Startover: q.endpoint.StartoverWindow, Delay: q.endpoint.TimeDelay, Segment: q.endpoint.SegmentDuration}
-}
-
-// rendered is a manifest ready to be sent.
-type rendered struct {
-	plain, packed []byte // packed with gzip
-	etag          string
-	contentType   string
-	modified      time.Time
-	class         class
-	last          string
-}
-
-// manifestKey says everything that a rendered manifest depends on.
-type manifestKey struct {
-	channel  channel.ID
-	endpoint *channel.Endpoint // endpoints are immutable: another configuration is another pointer
-	name     string
-	base     string
-	query    string
-	timeURL  string
-	window   uint64
-}
-
-func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, q *request) error {
-	win, err := q.tl.Window(q.query())
-	if err != nil {
-		return err
-	}
-	key := manifestKey{channel: q.ch.ID, endpoint: q.endpoint, name: q.shift.name, base: q.shift.base,
-		query: q.shift.query, timeURL: q.options.TimeURL, window: identity(win)}
-	m, err := h.manifests.get(key, func() (*rendered, error) { return h.render(q, win) })
-	if err != nil {
-		return err
-	}
-	etag := m.etag
-	body := m.plain
-	w.Header().Add("Vary", "Accept-Encoding")
-	if acceptsGzip(r) {
-		body, etag = m.packed, etag+"-gz"
-		w.Header()["Content-Encoding"] = []string{"gzip"}
-	}
-	setHeaders(w.Header(), m.class, q.tl.Step(), m.contentType, etag, m.modified)
-	w.Header()["X-Mediapackage-Manifest-Last-Sequence"] = []string{m.last}
-	w.Header()["X-Mediapackage-Manifest-Last-Updated"] = []string{strconv.FormatInt(win.Updated.UnixMilli(), 10)}
-	if matches(r, etag) {
-		w.Header().Del("Content-Encoding")
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a client that has left is nobody's error
-	}
-	return nil
-}
-
-// render writes a manifest and packs it, with no lock held.
-func (h *Handler) render(q *request, win *packager.Window) (*rendered, error) {
-	v := packager.View{Window: win, Options: q.options, Base: q.shift.base, ManifestQuery: q.shift.query, SegmentQuery: q.shift.m}
-	text, err := q.format.Render(v, q.resource)
-	if err != nil {
-		return nil, err
-	}
-	var packed bytes.Buffer
-	zip := gzip.NewWriter(&packed)
-	_, err = zip.Write(text)
-	if err == nil {
-		err = zip.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("pack manifest: %w", err)
-	}
-	sum := fnv.New64a()
-	sum.Write(text) //nolint:errcheck // a hash does not fail
-	m := &rendered{plain: text, packed: packed.Bytes(), etag: strconv.FormatUint(sum.Sum64(), 16), modified: win.Updated,
-		contentType: q.format.ContentType(q.resource), class: classManifest, last: strconv.FormatInt(win.Tracks[0].Last().Number, 10)}
-	if !win.Live {
-		m.class = classFinished
-	}
-	return m, nil
-}
-
-// identity is equal for windows of which every manifest is equal: what a window shows follows from its bounds.
-func identity(w *packager.Window) uint64 {
-	sum := fnv.New64a()
-	buf := make([]byte, 0, 256)
-	for i := range w.Tracks {
-		t := &w.Tracks[i]
-		last := t.Last()
-		buf = append(buf, t.ID...)
-		buf = append(buf, t.Language...)
-		for _, n := range []int64{t.Segments[0].Number, last.Number, last.End(), int64(len(t.Segments)), int64(t.Peak), int64(t.Average)} {
-			buf = strconv.AppendInt(append(buf, ' '), n, 36)
-		}
-	}
-	buf = fmt.Appendf(buf, "|%v %v %d", w.Live, w.Fixed, w.TargetDuration)
-	sum.Write(buf) //nolint:errcheck // a hash does not fail
-	return sum.Sum64()
-}
-
-func acceptsGzip(r *http.Request) bool {
-	for _, v := range r.Header["Accept-Encoding"] {
-		for part := range strings.SplitSeq(v, ",") {
-			coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-			if (coding == "gzip" || coding == "*") && !slices.Contains([]string{"q=0", "q=0.0"}, strings.TrimSpace(params)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// matches reports whether If-None-Match names the entity tag (RFC 9110 13.1.2).
-func matches(r *http.Request, etag string) bool {
-	for _, v := range r.Header["If-None-Match"] {
-		for part := range strings.SplitSeq(v, ",") {
-			part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
-			if part == "*" || part == `"`+etag+`"` {
-				return true
-			}
-		}
-	}
-	return false
+	return step * max(1, (want+step/2)/step)
 }

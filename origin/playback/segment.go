@@ -29,7 +29,7 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, q *request) error
 	if c.Width == 0 {
 		res.Type = media.Audio
 	}
-	setHeaders(w.Header(), classImmutable, 0, q.format.ContentType(res), c.ID, time.Time{})
+	setImmutable(w.Header(), q.format.ContentType(res), c.ID, time.Time{})
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.Header))
 	return nil
 }
@@ -51,21 +51,38 @@ func (h *Handler) cmaf(w http.ResponseWriter, r *http.Request, q *request) error
 	if err != nil {
 		return err
 	}
-	body, err := h.open(r.Context(), q.ch.ID, out)
-	if err != nil {
-		return err
-	}
-	defer body.Close() //nolint:errcheck // read only
-	res := q.resource
+	res, seg := q.resource, out.Segment
 	res.Type = out.Track.Kind
-	seg := out.Segment
-	setHeaders(w.Header(), classImmutable, 0, q.format.ContentType(res), tag(seg.Hash), time.UnixMilli(seg.Arrived))
-	http.ServeContent(w, r, "", time.UnixMilli(seg.Arrived), body.content)
+	etag, modified := tag(seg.Hash), time.UnixMilli(seg.Arrived)
+	if unchanged(r, etag) {
+		setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	var content io.ReadSeeker
+	if r.Method == http.MethodHead {
+		content = io.NewSectionReader(nil, 0, seg.Size) // nothing is read of it
+	} else {
+		body, err := h.open(r.Context(), q.ch.ID, out)
+		if err != nil {
+			return err
+		}
+		defer body.Close() //nolint:errcheck // read only
+		content = body.content
+	}
+	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+	http.ServeContent(w, r, "", modified, content)
 	return nil
 }
 
 func keyOf(r packager.Resource) timeline.Key {
 	return timeline.Key{Track: r.Tracks[0], Number: r.Number, Time: r.Time, ByTime: r.ByTime}
+}
+
+// unchanged reports whether the client has what etag (without quotes) names, so that nothing need be opened or made.
+func unchanged(r *http.Request, etag string) bool {
+	inm := r.Header["If-None-Match"]
+	return len(inm) > 0 && matches(inm, `"`+etag+`"`)
 }
 
 func tag(hash uint64) string { return strconv.FormatUint(hash, 16) }
@@ -140,14 +157,22 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 			}
 			pieces = append(pieces, p)
 		}
-		return mpegts.Segment(pieces)
+		data, err := mpegts.Segment(pieces)
+		if errors.Is(err, mpegts.ErrCodec) {
+			err = fmt.Errorf("%w: %w", packager.ErrNoTrack, err)
+		}
+		return data, err
 	})
 }
 
+// tsParts returns what a segment is made of. A part's configuration decides whether a transport stream can carry it.
 func tsParts(q *request) ([]timeline.Output, error) {
 	out, err := q.tl.Segment(keyOf(q.resource), q.endpoint.SegmentDuration)
 	if err != nil {
 		return nil, err
+	}
+	if len(q.resource.Tracks) > 1 && out.Track.Kind != media.Video {
+		return nil, fmt.Errorf("%w: %s with another", timeline.ErrNoTrack, out.Track.ID)
 	}
 	outs := []timeline.Output{out}
 	if len(q.resource.Tracks) > 1 {
@@ -155,6 +180,9 @@ func tsParts(q *request) ([]timeline.Output, error) {
 		audio, ok, err := q.tl.During(q.resource.Tracks[1], from, to)
 		if err != nil {
 			return nil, err
+		}
+		if ok && audio.Track.Kind != media.Audio {
+			return nil, fmt.Errorf("%w: %s beside a video", timeline.ErrNoTrack, audio.Track.ID)
 		}
 		if ok {
 			outs = append(outs, audio)
@@ -177,24 +205,23 @@ func (h *Handler) smooth(w http.ResponseWriter, r *http.Request, q *request) err
 		return err
 	}
 	next := q.tl.Following(tr.ID, out.Segment.Number, q.endpoint.SegmentDuration, q.options.LookAhead)
-	if len(next) < q.options.LookAhead {
+	if len(next) < q.options.LookAhead && !q.abandoned(out.Segment) {
 		return fmt.Errorf("%w: %d of %d", reply.ErrNoLookAhead, len(next), q.options.LookAhead)
 	}
 	hash := out.Segment.Hash
 	for _, s := range next {
 		hash = hash*31 + uint64(s.Start) ^ uint64(s.Duration)<<32
 	}
-	kind := "ism"
-	make := smooth.Fragment
+	kind, write := "ism", smooth.Fragment
 	if q.resource.Kind == packager.FragmentInfo {
-		kind, make = "info", smooth.FragmentInfo
+		kind, write = "info", smooth.FragmentInfo
 	}
 	return h.repackaged(w, r, q, kind+tag(hash), out.Segment, func(ctx context.Context) ([]byte, error) {
 		p, err := h.read(ctx, q.ch.ID, out)
 		if err != nil {
 			return nil, err
 		}
-		return make(p, next)
+		return write(p, next)
 	})
 }
 
@@ -202,18 +229,18 @@ func (h *Handler) smooth(w http.ResponseWriter, r *http.Request, q *request) err
 func (h *Handler) repackaged(w http.ResponseWriter, r *http.Request, q *request, etag string, seg media.Segment,
 	produce func(context.Context) ([]byte, error)) error {
 	modified := time.UnixMilli(seg.Arrived)
-	if !matches(r, etag) {
+	if !unchanged(r, etag) {
 		key := q.ch.ID.String() + "/" + q.shift.name + "/" + etag
 		// Others may wait for the same bytes: one client that leaves must not fail them.
 		data, err := h.segments.get(key, func() ([]byte, error) { return produce(context.WithoutCancel(r.Context())) })
 		if err != nil {
 			return err
 		}
-		setHeaders(w.Header(), classImmutable, 0, q.format.ContentType(q.resource), etag, modified)
+		setImmutable(w.Header(), q.format.ContentType(q.resource), etag, modified)
 		http.ServeContent(w, r, "", modified, bytes.NewReader(data))
 		return nil
 	}
-	setHeaders(w.Header(), classImmutable, 0, q.format.ContentType(q.resource), etag, modified)
+	setImmutable(w.Header(), q.format.ContentType(q.resource), etag, modified)
 	w.WriteHeader(http.StatusNotModified)
 	return nil
 }
