@@ -1,5 +1,7 @@
 package media
 
+import "math"
+
 // Grid is the epoch grid of segment numbers: segment n covers [Phase+n*Step, Phase+(n+1)*Step). Step is the exact
 // duration of a segment, Phase the offset in [0, Step) of a source whose boundaries do not fall on whole multiples of
 // Step since the epoch. (Reference: MediaPackage v2, epoch-locked numbering.)
@@ -30,13 +32,20 @@ func (g Grid) Valid() bool { return g.Step.Ticks > 0 }
 
 // Number returns the number of the segment whose start is nearest to t, and how far t lies from that start (in ticks of
 // t, negative when early). For a video segment on the grid the distance is 0 and the number is floor(t / Step); an audio
-// segment starts within a frame of its video and gets the video's number.
+// segment starts within a frame of its video and gets the video's number. g must be valid.
 func (g Grid) Number(t Time) (n, off int64) {
 	scale := t.scale()
 	rel := t.Ticks - g.Phase.Round(scale)
-	// n = floor(rel/scale / (Step.Ticks/Step.Scale) + 1/2); both products are taken in 128 bits.
-	n, r := mulDiv2(rel, int64(g.Step.scale()), int64(scale), g.Step.Ticks)
-	if r {
+	// n = floor(rel/scale / (Step.Ticks/Step.Scale) + 1/2), both products reduced and the first taken in 128 bits.
+	num, den := int64(g.Step.scale()), int64(scale)
+	d := gcd(num, den)
+	num, den = num/d, den/d
+	if den > math.MaxInt64/g.Step.Ticks {
+		// Two huge scales without a common divisor: no real source has them, the nearest tick of the grid will do.
+		rel, num, den = Time{Ticks: rel, Scale: scale}.Round(g.Step.scale()), 1, 1
+	}
+	n, r := mulDiv(rel, num, den*g.Step.Ticks)
+	if r >= den*g.Step.Ticks-r {
 		n++
 	}
 	return n, t.Ticks - g.Start(n, scale)
@@ -47,9 +56,9 @@ func (g Grid) Start(n int64, scale uint32) int64 {
 	return Time{Ticks: n*g.Step.Ticks + g.Phase.Ticks, Scale: g.Step.scale()}.Round(scale)
 }
 
-// mulDiv2 returns floor(a*b / (c*d)) and whether the remainder is at least half of c*d. b, c and d are positive and c*d
-// fits 63 bits (c is a 32-bit scale, d the ticks of one segment).
-func mulDiv2(a, b, c, d int64) (q int64, half bool) {
-	q, r := mulDiv(a, b, c*d)
-	return q, r >= c*d-r
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }

@@ -87,6 +87,16 @@ func (t Time) Duration() time.Duration { return time.Duration(t.Floor(uint32(tim
 // Seconds returns t in seconds, for display and metrics only: no decision may rest on it.
 func (t Time) Seconds() float64 { return float64(t.Ticks) / float64(t.scale()) }
 
+// Rate returns how many units per second amount is, spread over t: bytes become bytes per second. It is 0 when t is not
+// positive or amount is negative, and exact but for rounding down.
+func (t Time) Rate(amount int64) int64 {
+	if t.Ticks <= 0 || amount < 0 {
+		return 0
+	}
+	q, _ := mulDiv(amount, int64(t.scale()), t.Ticks)
+	return q
+}
+
 // mulDiv returns the floored quotient and the non-negative remainder of a*b/c in 128 bits, b and c positive.
 func mulDiv(a, b, c int64) (q, r int64) {
 	neg := a < 0
