@@ -53,15 +53,11 @@ func base(t testing.TB, input string) int64 {
 	return int64(number(t, strings.TrimSpace(string(out)))) - 1
 }
 
-// read starts to decode a live output. ffmpeg's DASH demuxer knows no live edge: it asks for the next number at once and
-// goes on to the one after when it is told 404. So it is held to the speed of a clock, some segments behind.
+// read starts to decode a live output.
 func read(t testing.TB, name, url string) *reader {
 	t.Helper()
 	pictures := filepath.Join(t.TempDir(), "pictures.txt")
 	args := decode(pictures, "0:v:0", "0:a:0", base(t, url), url)
-	if strings.HasSuffix(url, ".mpd") {
-		args = append([]string{"-re"}, args...)
-	}
 	return &reader{launch(t, "ffmpeg reading "+name, nil, "ffmpeg", args...), pictures}
 }
 

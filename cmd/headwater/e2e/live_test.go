@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,6 @@ func TestRealPushesPlayInChromiumAndReadInFFmpeg(t *testing.T) {
 			readers := map[string]*reader{
 				"HLS with CMAF segments": read(t, "HLS with CMAF", hls),
 				"HLS with TS segments":   read(t, "HLS with TS", ts),
-				"DASH":                   read(t, "DASH", dash),
 			}
 			var smooth capture
 			var together sync.WaitGroup
@@ -52,6 +52,13 @@ func TestRealPushesPlayInChromiumAndReadInFFmpeg(t *testing.T) {
 				c := r.finish(t)
 				t.Run("ffmpeg reads "+name, func(t *testing.T) { requireReadsWell(t, c, 58, source) })
 			}
+			t.Run("ffmpeg reads DASH", func(t *testing.T) {
+				// ffmpeg's DASH demuxer knows no live edge: it asks for the next number at once, and goes on to the one
+				// after when it is told 404. So it reads the same segments from an MPD of what has just been live.
+				end := time.Now().Add(-4 * time.Second)
+				window := fmt.Sprintf("?start=%d&end=%d", end.Add(-readingTime).Unix(), end.Unix())
+				requireReadsWell(t, measureFiles(t, "0:v:0", "0:a:0", dash+window), 58, source)
+			})
 			t.Run("ffmpeg reads Smooth", func(t *testing.T) { requireReadsWell(t, smooth, 50, source) })
 			t.Run("strict parsers read the playlists", func(t *testing.T) {
 				requirePlaylists(t, hls)
