@@ -20,10 +20,19 @@ const timePath = "/time"
 // Public returns the handler of the public listener: what encoders push to and CDNs pull from.
 func (s *Server) Public() http.Handler {
 	r := chi.NewRouter()
-	count := s.cfg.Metrics.Route
-	r.HandleFunc("/in/v1/{group}/{input}/{channel}", s.cfg.Metrics.Ingest(s.serveIngest))
-	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", s.cfg.Metrics.Ingest(s.serveIngest))
-	r.HandleFunc("/out/v1/{group}/{channel}/{endpoint}/*", cors(s.servePlayback))
+	count := func(route string, next http.HandlerFunc) http.HandlerFunc {
+		return s.cfg.Metrics.Route(route, recovered(next))
+	}
+	receive := s.cfg.Metrics.Ingest(recovered(s.serveIngest))
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}", receive)
+	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", receive)
+	play := map[string]http.HandlerFunc{}
+	for _, route := range playbackRoutes {
+		play[route] = count(route, cors(s.play))
+	}
+	r.HandleFunc("/out/v1/{group}/{channel}/{endpoint}/*", func(w http.ResponseWriter, r *http.Request) {
+		play[playbackRoute(chi.URLParam(r, "*"))](w, r)
+	})
 	r.HandleFunc(timePath, count("time", cors(s.serveTime)))
 	r.NotFound(count("none", notFound))
 	r.MethodNotAllowed(count("none", methodNotAllowed))
@@ -41,13 +50,13 @@ func (s *Server) Admin() http.Handler {
 	r.Get("/readyz", s.serveReady)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)
-	return s.framed(r)
+	return s.framed(recovered(r.ServeHTTP))
 }
 
-// framed puts around all routes, from the outside in: the request's ID and logger, the answer to a panic, and the
-// normal form of its path.
+// framed puts around all routes, from the outside in: the request's ID and logger, and the normal form of its path.
+// Panics are answered further in, where the public listener counts its answers.
 func (s *Server) framed(next http.Handler) http.Handler {
-	return reply.Requests(s.cfg.Logger, errorTable())(recovered(normalised(next)))
+	return reply.Requests(s.cfg.Logger, errorTable())(normalised(next))
 }
 
 // normalised gives routing a path of its own form: decoded, and without empty elements, since encoders write
@@ -64,21 +73,6 @@ func normalised(next http.Handler) http.Handler {
 			r2.URL = &u
 			r = &r2
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// recovered answers 500 where a handler panics, and keeps the server and other requests out of it.
-func recovered(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
-				}
-				reply.WriteError(w, r, fmt.Errorf("panic: %v\n%s", p, stack()))
-			}
-		}()
 		next.ServeHTTP(w, r)
 	})
 }
@@ -131,19 +125,16 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
 }
 
-func (s *Server) servePlayback(w http.ResponseWriter, r *http.Request) {
-	rest := chi.URLParam(r, "*")
-	s.cfg.Metrics.Route(route(rest), func(w http.ResponseWriter, r *http.Request) { s.play(w, r, rest) })(w, r)
-}
+// playbackRoutes name playback requests for metrics: a few words, never a path.
+var playbackRoutes = [...]string{"hls", "dash", "smooth", "init", "segment"}
 
-// route names a playback request for metrics: a few words, never a path.
-func route(rest string) string {
+func playbackRoute(rest string) string {
 	switch {
 	case strings.HasSuffix(rest, ".m3u8"):
 		return "hls"
 	case strings.HasSuffix(rest, ".mpd"):
 		return "dash"
-	case strings.HasSuffix(strings.ToLower(rest), "/manifest"):
+	case len(rest) > 9 && strings.EqualFold(rest[len(rest)-9:], "/manifest"):
 		return "smooth"
 	case strings.HasSuffix(rest, "_init.mp4"):
 		return "init"
@@ -152,7 +143,7 @@ func route(rest string) string {
 }
 
 // play finds the endpoint, asks who may, and hands the request to playback.
-func (s *Server) play(w http.ResponseWriter, r *http.Request, rest string) {
+func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 	id := channel.ID{Group: chi.URLParam(r, "group"), Name: chi.URLParam(r, "channel")}
 	ch, ok := s.cfg.Channels.Get(id)
 	if !ok {
@@ -171,8 +162,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, rest string) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
-		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
+		preflight(w)
 		return
 	default:
 		methodNotAllowed(w, r)
@@ -183,7 +173,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, rest string) {
 		reply.WriteError(w, r, fmt.Errorf("%w: nothing was pushed to %s", reply.ErrTooEarly, id))
 		return
 	}
-	s.playback.Serve(w, r, ch, e, tl, rest)
+	s.playback.Serve(w, r, ch, e, tl, chi.URLParam(r, "*"))
 }
 
 func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
@@ -196,7 +186,16 @@ func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
 }
 
 // serveTime tells the time of day, for DASH clients whose clock is off.
-func (s *Server) serveTime(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveTime(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		preflight(w)
+		return
+	default:
+		methodNotAllowed(w, r)
+		return
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	say(w, http.StatusOK, s.cfg.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
 }
@@ -217,6 +216,12 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text) // nobody is left to tell
+}
+
+// preflight answers OPTIONS; cors has set what browsers ask for.
+func preflight(w http.ResponseWriter) {
+	w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

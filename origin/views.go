@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,5 +96,3 @@ func (h *heads) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 }
-
-func stack() []byte { return debug.Stack() }
