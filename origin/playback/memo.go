@@ -68,6 +68,7 @@ func (m *memo[K, V]) settle(el *list.Element, e *memoEntry[K, V]) {
 	}
 	e.size = m.size(e.key, e.value)
 	m.used += e.size
+	m.recent.MoveToFront(el)
 	for el := m.recent.Back(); el != nil && m.used > m.limit; {
 		before := el.Prev()
 		if el.Value.(*memoEntry[K, V]).size > 0 { // what is being made is waited for

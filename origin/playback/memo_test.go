@@ -1,0 +1,91 @@
+package playback
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func length(_ string, b []byte) int64 { return int64(len(b)) }
+
+func TestMemoMakesAValueOnceForAllWhoAskAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemo(100, length)
+		var made atomic.Int32
+		let := make(chan struct{})
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				v, err := m.get("a", func() ([]byte, error) {
+					<-let
+					made.Add(1)
+					return []byte("value"), nil
+				})
+				if err != nil || string(v) != "value" {
+					t.Error(string(v), err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(let)
+		all.Wait()
+		require.EqualValues(t, 1, made.Load())
+		require.EqualValues(t, 5, m.used)
+	})
+}
+
+func TestMemoStaysWithinItsBytes(t *testing.T) {
+	m := newMemo(100, length)
+	get := func(key string, n int) bool {
+		fresh := false
+		v, err := m.get(key, func() ([]byte, error) {
+			fresh = true
+			return make([]byte, n), nil
+		})
+		require.NoError(t, err)
+		require.Len(t, v, n)
+		require.LessOrEqual(t, m.used, int64(100))
+		require.Len(t, m.entries, m.recent.Len())
+		return fresh
+	}
+	require.True(t, get("a", 40))
+	require.True(t, get("b", 40))
+	require.False(t, get("a", 40))
+	require.True(t, get("c", 40), "the least recently used goes")
+	require.True(t, get("b", 40))
+	require.True(t, get("a", 40))
+	require.True(t, get("huge", 101), "what is larger than everything is not kept")
+	require.True(t, get("huge", 101))
+}
+
+func TestMemoKeepsNeitherErrorsNorPanics(t *testing.T) {
+	m := newMemo(100, length)
+	_, err := m.get("a", func() ([]byte, error) { return nil, errors.New("not now") })
+	require.EqualError(t, err, "not now")
+	_, err = m.get("a", func() ([]byte, error) { panic("on purpose") })
+	require.ErrorContains(t, err, "on purpose")
+	v, err := m.get("a", func() ([]byte, error) { return []byte("x"), nil })
+	require.NoError(t, err)
+	require.Equal(t, "x", string(v))
+	require.EqualValues(t, 1, m.used)
+}
+
+func TestMemoWaitsForWhatIsBeingMadeWhileOthersMakeRoom(t *testing.T) {
+	m := newMemo(10, length)
+	_, err := m.get("slow", func() ([]byte, error) {
+		for _, key := range []string{"a", "b", "c"} {
+			_, err := m.get(key, func() ([]byte, error) { return make([]byte, 8), nil })
+			require.NoError(t, err)
+		}
+		return []byte("slow"), nil
+	})
+	require.NoError(t, err)
+	v, err := m.get("slow", func() ([]byte, error) { return nil, errors.New("made again") })
+	require.NoError(t, err)
+	require.Equal(t, "slow", string(v))
+	require.EqualValues(t, 4, m.used)
+}
