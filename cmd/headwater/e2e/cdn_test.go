@@ -41,7 +41,6 @@ channels:
 func varnish(t *testing.T, s *server) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o755)) // its worker runs as another user
 	vcl, err := filepath.Abs("../../../deploy/varnish")
 	require.NoError(t, err)
 	for _, name := range []string{"default.vcl", "origin.vcl"} {
@@ -51,7 +50,7 @@ func varnish(t *testing.T, s *server) string {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
-	launch(t, "varnish", []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin"}, lookPath("varnishd"), "-F", "-a", address,
+	launch(t, "varnish", []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin"}, lookPath("varnishd"), "-F", "-j", "none", "-a", address,
 		"-n", filepath.Join(dir, "work"), "-f", filepath.Join(dir, "default.vcl"), "-p", "vcl_path="+dir, "-s", "malloc,64m")
 	require.Eventually(t, func() bool { status, _ := fetch("http://" + address + "/"); return status != 0 },
 		15*time.Second, 100*time.Millisecond, "varnish listens")
