@@ -80,16 +80,14 @@ func normalised(next http.Handler) http.Handler {
 // cors answers for MediaPackage's CORS (reference mediapackage.md 3e): the origin echoed with Vary, else "*", and
 // preflights for any header that players send. It covers refusals too, so that players can read why.
 func cors(next http.HandlerFunc) http.HandlerFunc {
+	vary, anyone, expose := []string{"Origin"}, []string{"*"}, []string{exposed} // shared by all answers, never changed
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Add("Vary", "Origin")
-		origin := r.Header.Get("Origin")
-		if origin == "" {
-			origin = "*"
+		h["Vary"], h["Access-Control-Allow-Origin"], h["Timing-Allow-Origin"] = vary, anyone, anyone
+		h["Access-Control-Expose-Headers"] = expose
+		if origin := r.Header.Get("Origin"); origin != "" {
+			h["Access-Control-Allow-Origin"] = []string{origin}
 		}
-		h["Access-Control-Allow-Origin"] = []string{origin}
-		h["Access-Control-Expose-Headers"] = []string{exposed}
-		h["Timing-Allow-Origin"] = []string{"*"}
 		if r.Method == http.MethodOptions {
 			h["Access-Control-Allow-Methods"] = []string{"GET, HEAD, OPTIONS"}
 			if want := r.Header.Get("Access-Control-Request-Headers"); want != "" {
