@@ -1,57 +1,173 @@
 package timeline
 
 import (
-	"fmt"
 	"sort"
 	"time"
 
 	"headwater/packager/media"
 )
 
-// sameGroup reports whether two segments are joined into one output segment of k ingested ones: number div k is the
-// output number, and a part ends an output segment.
-func sameGroup(a, b media.Segment, k int64) bool {
-	return a.Number/k == b.Number/k && a.Part == b.Part && a.Config == b.Config
+// joiner makes output segments of k ingested ones each: number div k is the output number, and a part or a change of
+// configuration ends an output segment (reference mediapackage.md 6a). k is fixed for the stretch of parts in which
+// segments have one step.
+type joiner struct {
+	track *trackView
+	ks    []kFrom
 }
 
-// complete reports whether nothing can be added any more to the group of segment n: its last member is there, or a
-// later group has begun.
-func complete(all []media.Segment, n int, k int64) bool {
-	for ; n < len(all)-1; n++ {
-		if !sameGroup(all[n], all[n+1], k) {
-			return true
-		}
-	}
-	return all[n].Number%k == k-1
+type kFrom struct {
+	part uint32
+	k    int64
 }
 
-// joined returns the output segments of k ingested ones each; for k of 1 the segments themselves, not copied. Where a
-// part ends inside an output segment, only the first stretch of that number is kept: numbers never repeat.
-func joined(segs []media.Segment, k int64) []media.Segment {
-	if k == 1 {
-		return segs
+// joins returns how many ingested segments make an output segment of about d in each part: the nearest whole number, and
+// where the step changes no more than keeps output segments as short as before, so that their numbers never go back.
+func (s *snapshot) joins(d time.Duration) []kFrom {
+	if d <= 0 || len(s.steps) == 0 {
+		return []kFrom{{0, 1}}
 	}
-	out := make([]media.Segment, 0, len(segs)/int(k)+1)
-	for i := 0; i < len(segs); {
-		j := i + 1
-		for j < len(segs) && sameGroup(segs[i], segs[j], k) {
-			j++
+	ks := make([]kFrom, 0, len(s.steps))
+	most := time.Duration(1<<63 - 1)
+	for _, from := range s.steps {
+		step := max(1, from.step.Duration())
+		k := max(1, int64((d+step/2)/step))
+		for k > 1 && time.Duration(k)*step > most {
+			k--
 		}
-		seg := merge(segs[i:j], k)
-		if n := len(out); n == 0 || out[n-1].Number < seg.Number {
-			out = append(out, seg)
+		most = time.Duration(k) * step
+		ks = append(ks, kFrom{from.part, k})
+	}
+	return ks
+}
+
+// target returns the longest output segment that a channel makes: constant while its segments are regular. Formats round
+// it up to whole seconds where they have to, while a duration counts as its nearest whole second (RFC 8216bis 4.4.3.1).
+// So what is nearer to the second below is that second, unless the audio that goes with it may be nearer to the next.
+func (s *snapshot) target(ks []kFrom) time.Duration {
+	const audioFrame = 50 * time.Millisecond // 2048 samples at 44.1 kHz
+	d := s.longest.Duration()
+	for i, from := range s.steps {
+		step := from.step.Duration()
+		if s.counted {
+			step = s.longest.Duration()
 		}
-		i = j
+		d = max(d, time.Duration(ks[min(i, len(ks)-1)].k)*step)
+	}
+	if over := d % time.Second; d > time.Second && over < time.Second/2-audioFrame {
+		d -= over
+	}
+	return d
+}
+
+func (j joiner) k(part uint32) int64 {
+	n := len(j.ks) - 1
+	for n > 0 && j.ks[n].part > part {
+		n--
+	}
+	return j.ks[n].k
+}
+
+// plain reports whether output segments are the ingested ones.
+func (j joiner) plain() bool {
+	for _, from := range j.ks {
+		if from.k != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// number returns the output number of segment i.
+func (j joiner) number(i int) int64 {
+	s := &j.track.segments[i]
+	return s.Number / j.k(s.Part)
+}
+
+// same reports whether segments i and i+1 are of one output segment.
+func (j joiner) same(i int) bool {
+	a, b := &j.track.segments[i], &j.track.segments[i+1]
+	return a.Part == b.Part && a.Config == b.Config && j.number(i) == j.number(i+1)
+}
+
+// around returns the range of the stored segments of the output segment that segment i belongs to.
+func (j joiner) around(i int) (lo, hi int) {
+	for lo = i; lo > 0 && j.same(lo-1); {
+		lo--
+	}
+	return lo, j.after(i)
+}
+
+// complete reports whether nothing can be added any more to the output segment that ends before segment hi: its last
+// member is there, or something later is.
+func (j joiner) complete(hi int) bool {
+	last := &j.track.segments[hi-1]
+	k := j.k(last.Part)
+	return hi < len(j.track.segments) || last.Number%k == k-1
+}
+
+// hidden reports whether the output segment that begins with segment lo is left out: its number belongs to another, of
+// the part before or of one whose beginning has expired.
+func (j joiner) hidden(lo int) bool {
+	if lo > 0 {
+		return j.number(lo-1) >= j.number(lo)
+	}
+	gone := j.track.goneNumber
+	return gone >= 0 && gone/j.k(j.track.segments[0].Part) >= j.number(0)
+}
+
+// find returns the index of the first segment with an output number of at least number.
+func (j joiner) find(number int64) int {
+	return sort.Search(len(j.track.segments), func(i int) bool { return j.number(i) >= number })
+}
+
+// merge returns the output segment of the stored segments [lo, hi). Those that came after the output segment was
+// complete, and so after somebody may have read it, are left out.
+func (j joiner) merge(lo, hi int) (media.Segment, []media.Segment) {
+	stored := j.track.segments[lo:hi:hi]
+	if hi-lo > 1 {
+		stored = j.intime(lo, hi)
+	}
+	return merge(stored, j.k(stored[0].Part)), stored
+}
+
+// intime returns the segments of [lo, hi) that were there when the output segment became complete.
+func (j joiner) intime(lo, hi int) []media.Segment {
+	at := j.track.positions
+	last := &j.track.segments[hi-1]
+	k := j.k(last.Part)
+	limit := at[hi-1]
+	if last.Number%k != k-1 || hi < len(at) && at[hi] < limit {
+		if hi == len(at) {
+			return j.track.segments[lo:hi:hi]
+		}
+		limit = at[hi]
+	}
+	late := false
+	for i := lo; i < hi; i++ {
+		late = late || at[i] > limit
+	}
+	if !late {
+		return j.track.segments[lo:hi:hi]
+	}
+	var out []media.Segment
+	for i := lo; i < hi; i++ {
+		if at[i] <= limit {
+			out = append(out, j.track.segments[i])
+		}
+	}
+	if len(out) == 0 { // all of it came late
+		return j.track.segments[lo:hi:hi]
 	}
 	return out
 }
 
-// merge returns the output segment of one group.
-func merge(group []media.Segment, k int64) media.Segment {
-	out := group[0]
+// merge returns segments of one track as one, numbered by the first div k.
+func merge(stored []media.Segment, k int64) media.Segment {
+	out := stored[0]
 	out.Number /= k
 	out.Size = 0
-	for i, s := range group {
+	for i := range stored {
+		s := &stored[i]
 		out.Size += s.Size
 		out.Duration = s.End() - out.Start
 		out.Arrived = max(out.Arrived, s.Arrived)
@@ -62,179 +178,54 @@ func merge(group []media.Segment, k int64) media.Segment {
 	return out
 }
 
-// Output is an output segment and the stored segments that it is made of.
-type Output struct {
-	Track   media.Track
-	Segment media.Segment
-	Stored  []media.Segment // in order; must not be modified
-}
-
-// Key selects a segment of a track: by number, or by start where ByTime is set.
-type Key struct {
-	Track  string
-	Number int64
-	Time   int64 // ticks of the track
-	Within int64 // ticks by which the start may lie beside Time
-	ByTime bool
-}
-
-// Segment returns an output segment of about length d (0: as ingested). Errors: ErrNoTrack, ErrNotYet for what may
-// exist soon, ErrGone for what does not.
-func (t *Timeline) Segment(key Key, d time.Duration) (Output, error) {
-	s := t.snap.Load()
-	tr := s.track(key.Track)
-	if tr == nil {
-		return Output{}, fmt.Errorf("%w: %s", ErrNoTrack, key.Track)
+// list returns the output segments made of the stored segments [lo, hi), which are whole output segments; where those are
+// the ingested ones they are not copied.
+func (j joiner) list(lo, hi int) []media.Segment {
+	if j.plain() {
+		return j.track.segments[lo:hi:hi]
 	}
-	k := s.join(d)
-	segs := tr.segments
-	i := sort.Search(len(segs), func(n int) bool {
-		if key.ByTime {
-			return segs[n].Start >= key.Time-key.Within
+	out := make([]media.Segment, 0, (hi-lo)/int(max(1, j.k(j.track.segments[lo].Part)))+1)
+	for lo < hi {
+		next := j.after(lo)
+		if !j.hidden(lo) {
+			seg, _ := j.merge(lo, next)
+			out = append(out, seg)
 		}
-		return segs[n].Number/k >= key.Number
-	})
-	if i == len(segs) {
-		return Output{}, fmt.Errorf("%w: track %s ends before it", ErrNotYet, key.Track)
-	}
-	if key.ByTime && (segs[i].Start > key.Time+key.Within || i > 0 && sameGroup(segs[i-1], segs[i], k)) ||
-		!key.ByTime && segs[i].Number/k != key.Number {
-		return Output{}, fmt.Errorf("%w: track %s has no such segment", ErrGone, key.Track)
-	}
-	if !complete(segs, i, k) {
-		return Output{}, fmt.Errorf("%w: the segment is not complete", ErrNotYet)
-	}
-	j := i + 1
-	for j < len(segs) && sameGroup(segs[i], segs[j], k) {
-		j++
-	}
-	return Output{Track: tr.Track, Segment: merge(segs[i:j], k), Stored: segs[i:j:j]}, nil
-}
-
-// During returns the segments of a track whose middle lies in [from, to), as one output; ok is false when it has none
-// there. Its Config is the first one's: what follows a change of it is left out. Errors: ErrNoTrack, and ErrNotYet while
-// the track is running but has not reached to.
-func (t *Timeline) During(trackID string, from, to media.Time) (out Output, ok bool, err error) {
-	s := t.snap.Load()
-	tr := s.track(trackID)
-	if tr == nil {
-		return out, false, fmt.Errorf("%w: %s", ErrNoTrack, trackID)
-	}
-	if s.behind(tr, to) {
-		return out, false, fmt.Errorf("%w: track %s has not come so far", ErrNotYet, trackID)
-	}
-	i, j := tr.within(from, to)
-	if i >= j {
-		return out, false, nil
-	}
-	group := tr.segments[i:j:j]
-	for n := range group {
-		if group[n].Config != group[0].Config {
-			group = group[:n:n]
-			break
-		}
-	}
-	return Output{Track: tr.Track, Segment: merge(group, 1), Stored: group}, true, nil
-}
-
-// Following returns up to n output segments of about length d that follow the one numbered number in its part.
-func (t *Timeline) Following(trackID string, number int64, d time.Duration, n int) []media.Segment {
-	s := t.snap.Load()
-	tr := s.track(trackID)
-	if tr == nil {
-		return nil
-	}
-	k := s.join(d)
-	i := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].Number/k > number })
-	var out []media.Segment
-	for i < len(tr.segments) && len(out) < n && complete(tr.segments, i, k) {
-		j := i + 1
-		for j < len(tr.segments) && sameGroup(tr.segments[i], tr.segments[j], k) {
-			j++
-		}
-		out = append(out, merge(tr.segments[i:j], k))
-		i = j
+		lo = next
 	}
 	return out
 }
 
-// TrackByBitrate returns the track of a kind with the given nominal bitrate (Smooth quality levels).
-func (t *Timeline) TrackByBitrate(kind media.Kind, bitrate int) (media.Track, bool) {
-	for _, tr := range t.snap.Load().tracks {
-		if tr.Kind == kind && tr.Bitrate == bitrate {
-			return tr.Track, true
-		}
+// after returns the index behind the output segment that begins with segment lo.
+func (j joiner) after(lo int) int {
+	hi := lo + 1
+	for hi < len(j.track.segments) && j.same(hi-1) {
+		hi++
 	}
-	return media.Track{}, false
+	return hi
 }
 
-// Config returns the configuration of a track with the given ID. Error: ErrNoTrack.
-func (t *Timeline) Config(trackID, configID string) (*media.Config, error) {
-	if tr := t.snap.Load().track(trackID); tr != nil {
-		for _, c := range tr.configs {
-			if c.ID == configID {
-				return c, nil
-			}
-		}
+// within returns the range of the complete output segments whose middle lies in [from, to).
+func (j joiner) within(from, to media.Time) (lo, hi int) {
+	tr := j.track
+	lo = sort.Search(len(tr.segments), func(n int) bool { return !tr.middle(n).Before(from) })
+	hi = sort.Search(len(tr.segments), func(n int) bool { return !tr.middle(n).Before(to) })
+	if lo >= hi || j.plain() {
+		return lo, max(lo, hi)
 	}
-	return nil, fmt.Errorf("%w: %s with init segment %s", ErrNoTrack, trackID, configID)
-}
-
-func (s *snapshot) track(id string) *trackView {
-	for i := range s.tracks {
-		if s.tracks[i].ID == id {
-			return &s.tracks[i]
-		}
+	middle := func(lo, hi int) media.Time {
+		start := tr.segments[lo].Start
+		return media.At(start+(tr.segments[hi-1].End()-start)/2, tr.Timescale)
 	}
-	return nil
-}
-
-// Step returns the duration of an ingested segment, or of the longest where they are irregular; 0 when not known yet.
-func (t *Timeline) Step() time.Duration {
-	s := t.snap.Load()
-	if !s.counted && s.step.Ticks > 0 {
-		return s.step.Duration()
+	if a, b := j.around(lo); middle(a, b).Before(from) {
+		lo = b
+	} else {
+		lo = a
 	}
-	return s.longest.Duration()
-}
-
-// Grid returns the grid of the newest part; it is not valid when numbers are counted or nothing fixed it yet.
-func (t *Timeline) Grid() media.Grid {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n := len(t.state.parts); n > 0 && !t.state.counting && t.state.numbering != Counter {
-		return t.state.parts[n-1].grid
+	if a, b := j.around(hi - 1); !middle(a, b).Before(to) || !j.complete(b) {
+		hi = a
+	} else {
+		hi = b
 	}
-	return media.Grid{}
-}
-
-// TrackState describes a track for people and metrics.
-type TrackState struct {
-	media.Track
-	Config        *media.Config // newest; nil before any segment
-	Segments      int
-	First, Last   media.Segment
-	Peak, Average int // bit/s
-}
-
-// State describes a timeline for people and metrics.
-type State struct {
-	Counted bool // numbers come from the counter instead of the epoch grid
-	Step    time.Duration
-	Parts   int
-	Tracks  []TrackState
-}
-
-// State returns what the timeline holds now.
-func (t *Timeline) State() State {
-	s := t.snap.Load()
-	out := State{Counted: s.counted, Step: t.Step(), Parts: len(s.parts)}
-	for _, tr := range s.tracks {
-		ts := TrackState{Track: tr.Track, Segments: len(tr.segments), Peak: tr.peak, Average: tr.average}
-		if n := len(tr.segments); n > 0 {
-			ts.First, ts.Last, ts.Config = tr.segments[0], tr.segments[n-1], tr.segments[n-1].Config
-		}
-		out.Tracks = append(out.Tracks, ts)
-	}
-	return out
+	return lo, max(lo, hi)
 }

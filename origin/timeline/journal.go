@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"sort"
 
 	"headwater/packager/media"
 	"headwater/storage"
@@ -20,6 +22,7 @@ const (
 	recordNote     = 'k'
 	recordSegment  = 's'
 	recordHeld     = 'h'
+	recordGone     = 'l'
 )
 
 var errRecord = errors.New("malformed journal record")
@@ -74,7 +77,27 @@ func (r *reader) bytes() []byte {
 	return out
 }
 
-func (r *reader) time() media.Time { return media.At(r.int(), uint32(r.uint())) }
+// start takes the start of a segment.
+func (r *reader) start() int64 {
+	v := r.int()
+	if v < 0 || v > maxTicks {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	return v
+}
+
+// uintTo takes a uint of at most limit.
+func (r *reader) uintTo(limit uint64) uint64 {
+	v := r.uint()
+	if v > limit {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	return v
+}
+
+func (r *reader) time() media.Time { return media.At(r.int(), uint32(r.uintTo(math.MaxUint32))) }
 
 func encodeTrack(index int, t media.Track) []byte {
 	return writer{recordTrack}.uint(uint64(index)).string(t.ID).uint(uint64(t.Kind)).uint(uint64(t.Timescale)).
@@ -93,6 +116,14 @@ func encodePart(p media.Part) []byte {
 
 func encodeGrid(part uint32, g media.Grid) []byte {
 	return writer{recordGrid}.uint(uint64(part)).time(g.Step).time(g.Phase)
+}
+
+func encodeCounting(step media.Time) []byte { return writer{recordCounting}.time(step) }
+
+func encodeGone(tr *track) []byte {
+	g := tr.gone
+	return writer{recordGone}.uint(uint64(tr.index)).int(g.number).int(g.start).int(g.end).uint(uint64(g.bytes)).
+		uint(uint64(g.ticks)).uint(uint64(tr.peak))
 }
 
 func encodeLongest(d media.Time) []byte { return writer{recordLongest}.time(d) }
@@ -125,28 +156,32 @@ func (s *state) replay(rec storage.Record) error {
 	case recordConfig:
 		err = s.replayConfig(r)
 	case recordPart:
-		s.addPart(media.Part{Ordinal: uint32(r.uint()), Start: r.time()})
+		err = s.replayPart(r)
 	case recordGrid:
-		ordinal, g := uint32(r.uint()), media.Grid{Step: r.time(), Phase: r.time()}
-		if i := s.parted(ordinal); i >= 0 {
-			s.parts[i].grid = g
-		}
+		err = s.replayGrid(r)
 	case recordCounting:
-		s.counting = true
+		if step := r.time(); !r.bad {
+			s.setStep(0, step)
+			s.counting, s.counted = true, true
+		}
 	case recordLongest:
 		if d := r.time(); s.longest.Before(d) {
 			s.longest = d
 		}
 	case recordNote:
-		key := string(r.bytes())
-		s.notes[key] = append([]byte(nil), r.bytes()...)
+		key, value := string(r.bytes()), r.bytes()
+		if !r.bad {
+			s.notes[key] = append([]byte(nil), value...)
+		}
 	case recordSegment, recordHeld:
 		err = s.replaySegment(r, rec)
+	case recordGone:
+		err = s.replayGone(r)
 	default:
 		err = fmt.Errorf("%w: unknown type %q", errRecord, rec.Data[0])
 	}
-	if err == nil && r.bad {
-		err = fmt.Errorf("%w: type %q is too short", errRecord, rec.Data[0])
+	if r.bad { // else err speaks of fields that were not there
+		err = fmt.Errorf("%w: type %q is too short or out of range", errRecord, rec.Data[0])
 	}
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Position, err)
@@ -156,15 +191,20 @@ func (s *state) replay(rec storage.Record) error {
 
 func (s *state) replayTrack(r *reader) error {
 	index := r.uint()
-	t := media.Track{ID: string(r.bytes()), Kind: media.Kind(r.uint()), Timescale: uint32(r.uint()),
-		Language: string(r.bytes()), Bitrate: int(r.uint())}
+	t := media.Track{ID: string(r.bytes()), Kind: media.Kind(r.uintTo(math.MaxUint8)), Timescale: uint32(r.uintTo(math.MaxUint32)),
+		Language: string(r.bytes()), Bitrate: int(r.uintTo(math.MaxInt32))}
+	if r.bad {
+		return nil
+	}
+	if err := checkTrack(t); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
+	have := s.tracks[t.ID]
 	switch {
-	case index < uint64(len(s.order)) && s.order[index].ID == t.ID:
-		s.order[index].Track = t
-	case index == uint64(len(s.order)) && s.tracks[t.ID] == nil && t.Timescale > 0:
-		tr := &track{Track: t, index: len(s.order)}
-		s.order = append(s.order, tr)
-		s.tracks[t.ID] = tr
+	case have != nil && uint64(have.index) == index && have.Kind == t.Kind && have.Timescale == t.Timescale:
+		have.Track = t
+	case have == nil && index == uint64(len(s.order)):
+		s.addTrack(newTrack(t, len(s.order)))
 	default:
 		return fmt.Errorf("%w: track %q at index %d", errRecord, t.ID, index)
 	}
@@ -173,34 +213,70 @@ func (s *state) replayTrack(r *reader) error {
 
 func (s *state) replayConfig(r *reader) error {
 	index, pos := r.uint(), r.uint()
-	c := &media.Config{ID: string(r.bytes()), Codec: string(r.bytes()), Width: int(r.uint()), Height: int(r.uint()),
-		FrameRate:  media.Ratio{Num: uint32(r.uint()), Den: uint32(r.uint())},
-		SampleRate: int(r.uint()), Channels: int(r.uint())}
+	c := &media.Config{ID: string(r.bytes()), Codec: string(r.bytes()), Width: int(r.uintTo(math.MaxInt32)),
+		Height:     int(r.uintTo(math.MaxInt32)),
+		FrameRate:  media.Ratio{Num: uint32(r.uintTo(math.MaxUint32)), Den: uint32(r.uintTo(math.MaxUint32))},
+		SampleRate: int(r.uintTo(math.MaxInt32)), Channels: int(r.uintTo(math.MaxInt32))}
 	c.Header = append([]byte(nil), r.bytes()...)
 	if index >= uint64(len(s.order)) || pos != uint64(len(s.order[index].configs)) {
 		return fmt.Errorf("%w: configuration %d of track %d", errRecord, pos, index)
 	}
-	s.order[index].configs = append(s.order[index].configs, c)
+	if !r.bad {
+		s.order[index].configs = append(s.order[index].configs, c)
+	}
+	return nil
+}
+
+func (s *state) replayPart(r *reader) error {
+	p := media.Part{Ordinal: uint32(r.uintTo(math.MaxUint32)), Start: r.time()}
+	if int64(p.Ordinal) != int64(len(s.parts)) {
+		return fmt.Errorf("%w: part %d behind %d parts", errRecord, p.Ordinal, len(s.parts))
+	}
+	if !r.bad {
+		s.addPart(p)
+	}
+	return nil
+}
+
+func (s *state) replayGrid(r *reader) error {
+	ordinal, g := uint32(r.uintTo(math.MaxUint32)), media.Grid{Step: r.time(), Phase: r.time()}
+	i := s.parted(ordinal)
+	if i < 0 || !g.Valid() {
+		return fmt.Errorf("%w: grid of part %d", errRecord, ordinal)
+	}
+	if !r.bad && !s.parts[i].kept {
+		s.setGrid(i, g)
+		s.parts[i].kept = true
+	}
 	return nil
 }
 
 func (s *state) replaySegment(r *reader, rec storage.Record) error {
 	index := r.uint()
-	seg := media.Segment{Number: r.int(), Start: r.int(), Duration: int64(r.uint()), Size: int64(r.uint()),
-		Hash: r.uint(), Arrived: r.int(), Part: uint32(r.uint())}
+	seg := media.Segment{Number: r.int(), Start: r.start(), Duration: int64(r.uintTo(maxTicks)),
+		Size: int64(r.uintTo(math.MaxInt64)), Hash: r.uint(), Arrived: r.int(), Part: uint32(r.uintTo(math.MaxUint32))}
 	config := r.uint()
-	if r.bad || index >= uint64(len(s.order)) || config >= uint64(len(s.order[index].configs)) {
-		return fmt.Errorf("%w: segment of track %d, configuration %d", errRecord, index, config)
+	if r.bad {
+		return nil
+	}
+	if index >= uint64(len(s.order)) || config >= uint64(len(s.order[index].configs)) || s.parted(seg.Part) < 0 ||
+		seg.Duration == 0 {
+		return fmt.Errorf("%w: segment of track %d, configuration %d, part %d", errRecord, index, config, seg.Part)
 	}
 	tr := s.order[index]
 	seg.Config = tr.configs[config]
+	s.know(rec.Position)
 	if rec.Data[0] == recordHeld {
-		tr.held = append(tr.held, Add{Segment: seg})
+		tr.hold(seg, rec.Position)
 		return nil
 	}
 	tr.unhold(seg.Start)
-	if n := len(tr.segments); n > 0 && seg.Start <= tr.segments[n-1].Start && tr.has(seg.Start) {
-		return nil // settled twice by segments appended at the same time
+	before, after := (&plan{}).neighbours(tr, seg.Start)
+	switch {
+	case tr.gone.before(seg.Start):
+		return nil // expired while it was being appended
+	case seg.Number < 0, before != nil && before.Number >= seg.Number, after != nil && after.Number <= seg.Number, tr.has(seg.Start):
+		return fmt.Errorf("%w: number %d of track %d at %d is out of order", errRecord, seg.Number, index, seg.Start)
 	}
 	tr.insert(seg, rec.Position)
 	return nil
@@ -208,10 +284,38 @@ func (s *state) replaySegment(r *reader, rec storage.Record) error {
 
 // has reports whether a numbered segment starts at start.
 func (tr *track) has(start int64) bool {
-	for i := len(tr.segments) - 1; i >= 0 && tr.segments[i].Start >= start; i-- {
-		if tr.segments[i].Start == start {
-			return true
-		}
+	n := len(tr.segments)
+	if n == 0 || tr.segments[n-1].Start < start {
+		return false
 	}
-	return false
+	i := sort.Search(n, func(i int) bool { return tr.segments[i].Start >= start })
+	return tr.segments[i].Start == start
+}
+
+// replayGone drops the segments that had expired.
+func (s *state) replayGone(r *reader) error {
+	index := r.uint()
+	g := gone{number: r.int(), start: r.int(), end: r.int(), bytes: int64(r.uintTo(math.MaxInt64)), ticks: int64(r.uintTo(math.MaxInt64))}
+	peak := int(r.uintTo(math.MaxInt64))
+	if r.bad {
+		return nil
+	}
+	if index >= uint64(len(s.order)) || g.number < 0 || g.end < g.start || g.end > maxTicks {
+		return fmt.Errorf("%w: gone of track %d", errRecord, index)
+	}
+	tr := s.order[index]
+	n := 0
+	for n < len(tr.segments) && g.before(tr.segments[n].Start) {
+		tr.forget(tr.segments[n])
+		n++
+	}
+	tr.segments, tr.positions = tr.segments[n:], tr.positions[n:]
+	for len(tr.held) > 0 && g.before(tr.held[0].Start) {
+		tr.held = tr.held[1:]
+	}
+	if tr.gone.number <= g.number {
+		tr.gone = g
+	}
+	tr.peak = max(tr.peak, peak)
+	return nil
 }

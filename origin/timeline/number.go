@@ -5,33 +5,31 @@ import "headwater/packager/media"
 // offGrid is the share of a step (one in offGrid) by which a video segment may start beside the grid.
 const offGrid = 8
 
+// patience is how many audio segments of a part wait for video to say where the grid lies.
+const patience = 4
+
 // number chooses the number of p's segment, or holds it. See design, idea 1, and reference mediapackage.md 5c and 6a.
+// Error: ErrBackwards.
 func (s *state) number(p *plan) error {
-	tr, add := p.track, p.add
-	pt := &s.parts[s.parted(add.Part)]
-	if s.numbering == Counter || s.counting {
-		s.count(p)
-		return nil
+	if s.counting || s.numbering == Counter {
+		return s.count(p)
 	}
-	grid := pt.grid
-	if !grid.Valid() {
-		var wait bool
-		if grid, wait = s.newGrid(p); wait {
-			p.hold = true
+	p.grid = s.parts[p.part].grid
+	if !p.grid.Valid() {
+		if p.grid, p.hold = s.newGrid(p); p.hold {
+			p.grid = media.Grid{}
 			return nil
 		}
-		if !grid.Valid() {
-			return s.leaveGrid(p)
-		}
-		p.grid = &grid
-		p.meta = append(p.meta, encodeGrid(add.Part, grid))
 	}
-	if !s.settle(p, grid) {
-		return s.leaveGrid(p)
+	if !p.grid.Valid() || !s.settle(p) {
+		return s.count(p)
 	}
-	n, ok := numberOn(grid, tr, add.Segment)
-	if !ok || s.collides(p, n) {
-		return s.leaveGrid(p)
+	n, ok := numberOn(p.grid, p.track, p.segment)
+	switch s.judge(p, p.track, p.segment, n, ok) {
+	case leaves:
+		return s.count(p)
+	case taken:
+		return ErrBackwards
 	}
 	p.segment.Number = n
 	return nil
@@ -42,158 +40,170 @@ func (s *state) number(p *plan) error {
 // middle; then from the second. wait means that a later segment will tell. An invalid grid means that there is none.
 func (s *state) newGrid(p *plan) (g media.Grid, wait bool) {
 	tr, add := p.track, p.add
-	start := media.At(add.Start, tr.Timescale)
-	length := media.At(add.Duration, tr.Timescale)
-	if step := add.Step; step.Ticks > 0 {
-		return media.NewGrid(start, step), false
-	}
+	start, end := media.At(add.Start, tr.Timescale), media.At(add.End(), tr.Timescale)
+	length := end.Sub(start)
+	waiting := p.track.waiting(add.Part)
 	if tr.Kind != media.Video {
-		// Audio boundaries only approximate the grid. A second audio segment without any video means there is none.
-		return g, len(tr.held) == 0 || s.hasVideoIn(add.Part)
+		// Audio boundaries only approximate the grid.
+		if s.hasVideo() && waiting < patience || waiting == 0 {
+			return g, true
+		}
+		if s.numbering == Epoch {
+			return s.audioGrid(p), false
+		}
+		return g, false
 	}
-	if !add.Locked {
+	switch {
+	case add.Step.Ticks > 0 && length.Before(add.Step):
+		return media.NewGrid(end, add.Step), false // what the first segment lacks, it lacks at its beginning
+	case add.Step.Ticks > 0:
+		return media.NewGrid(start, add.Step), false
+	case !add.Locked:
 		return media.NewGrid(start, length), false
 	}
-	if i := s.parted(add.Part); i > 0 && s.parts[i-1].grid.Valid() && onGrid(s.parts[i-1].grid, tr, add.Start) {
-		return s.parts[i-1].grid, false
-	}
-	return media.NewGrid(start, length), len(tr.held) == 0
-}
-
-func (s *state) hasVideoIn(part uint32) bool {
-	for _, tr := range s.order {
-		if tr.Kind != media.Video {
-			continue
-		}
-		if n := len(tr.segments); n > 0 && tr.segments[n-1].Part == part {
-			return true
-		}
-		if len(tr.held) > 0 {
-			return true
+	for i := p.part - 1; i >= 0; i-- {
+		if g := s.parts[i].grid; g.Valid() {
+			_, on := numberOn(g, tr, add.Segment)
+			if on && length.Ticks <= g.Step.Round(tr.Timescale)*(offGrid+1)/offGrid {
+				return g, false
+			}
+			break
 		}
 	}
-	return false
+	return media.NewGrid(start, length), waiting == 0
 }
 
-func onGrid(g media.Grid, tr *track, start int64) bool {
-	_, off := g.Number(media.At(start, tr.Timescale))
-	step := g.Step.Round(tr.Timescale)
-	return off <= step/offGrid && -off <= step/offGrid
+// waiting returns how many segments of a part have no number yet.
+func (tr *track) waiting(part uint32) (n int) {
+	for _, h := range tr.held {
+		if h.Part == part {
+			n++
+		}
+	}
+	for _, q := range tr.pending {
+		if q.Part == part && q.Number < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// audioGrid returns the grid of audio alone where there has to be one: its step is the segment's duration to a tenth of a
+// second, since segments of whole audio frames vary around it.
+func (s *state) audioGrid(p *plan) media.Grid {
+	step := p.add.Step
+	if step.Ticks <= 0 {
+		step = media.At(max(1, media.At(p.add.Duration, p.track.Timescale).Round(10)), 10)
+	}
+	if p.add.Locked {
+		return media.NewGrid(media.At(0, p.track.Timescale), step)
+	}
+	return media.NewGrid(media.At(p.add.Start, p.track.Timescale), step)
 }
 
 // numberOn returns the number of a segment of tr on the grid; ok is false when a video segment is off the grid. A segment
 // that starts late but ends on the grid, as of an encoder that joined in the middle, has the number of its slot.
 func numberOn(g media.Grid, tr *track, seg media.Segment) (n int64, ok bool) {
-	n, _ = g.Number(media.At(seg.Start, tr.Timescale))
-	if tr.Kind != media.Video || onGrid(g, tr, seg.Start) {
+	n, off := g.Number(media.At(seg.Start, tr.Timescale))
+	slack := g.Step.Round(tr.Timescale) / offGrid
+	if tr.Kind != media.Video || off <= slack && -off <= slack {
 		return n, true
 	}
-	n, _ = g.Number(media.At(seg.End(), tr.Timescale))
-	return n - 1, onGrid(g, tr, seg.End())
+	slot, off := g.Number(media.At(seg.End(), tr.Timescale))
+	if off <= slack && -off <= slack && seg.Duration < slack*offGrid {
+		return slot - 1, true
+	}
+	return n, false
 }
 
-// collides reports whether number n for p's segment would break the order of the track's numbers.
-func (s *state) collides(p *plan, n int64) bool {
-	tr := p.track
-	before := tr.lastGone
-	for _, h := range p.settled {
-		if h.track == tr {
-			before = max(before, h.segment.Number)
+// verdict says what a number means for the order of a track.
+type verdict uint8
+
+const (
+	fits   verdict = iota
+	leaves         // the source has no grid
+	taken          // there is no number for this segment, but the next one has its own
+)
+
+// judge says whether number n suits a segment of tr. on is false when the segment does not lie on the grid.
+func (s *state) judge(p *plan, tr *track, seg media.Segment, n int64, on bool) verdict {
+	before, after := p.neighbours(tr, seg.Start)
+	floor, contiguous, same := tr.gone.number, false, false
+	if before != nil {
+		floor = max(floor, before.Number)
+		gap := seg.Start - before.End()
+		contiguous = before.Part == seg.Part && gap < p.grid.Step.Round(tr.Timescale)/2
+		same = before.Part == seg.Part && gap < p.grid.Step.Round(tr.Timescale)/offGrid
+	}
+	late := after != nil || tr.gone.before(seg.Start)
+	switch {
+	case late && (!on || n <= floor || after != nil && n >= after.Number):
+		return taken // what comes late never changes how a channel is numbered
+	case s.numbering == Epoch && n > floor:
+		return fits
+	case s.numbering == Epoch:
+		return taken
+	case !on:
+		return leaves
+	case n == floor && !same:
+		return taken // the rest of a slot whose beginning is there
+	case n <= floor:
+		return leaves
+	case n > floor+1 && contiguous:
+		return leaves // nothing is missing, so this is not a gap: the segment before is longer than a slot
+	}
+	return fits
+}
+
+// neighbours returns the numbered segments of tr before and after start, nil where there is none.
+func (p *plan) neighbours(tr *track, start int64) (before, after *media.Segment) {
+	closest := func(seg *media.Segment) {
+		switch {
+		case seg.Number < 0:
+		case seg.Start < start && (before == nil || before.Start < seg.Start):
+			before = seg
+		case seg.Start > start && (after == nil || after.Start > seg.Start):
+			after = seg
 		}
 	}
-	after := int64(-1)
 	for i := len(tr.segments) - 1; i >= 0; i-- {
-		if tr.segments[i].Start < p.add.Start {
-			before = max(before, tr.segments[i].Number)
+		closest(&tr.segments[i])
+		if tr.segments[i].Start < start {
 			break
 		}
-		after = tr.segments[i].Number
 	}
-	return n <= before || after >= 0 && n >= after
+	for i := range tr.pending {
+		closest(&tr.pending[i])
+	}
+	for i := range p.settled {
+		if p.settled[i].track == tr {
+			closest(&p.settled[i].Segment)
+		}
+	}
+	return before, after
 }
 
-// settle numbers the segments held in p's part, now that the grid is known; false when they do not fit it.
-func (s *state) settle(p *plan, g media.Grid) bool {
+// settle numbers the segments held in p's part, now that the grid is known; false when they show that there is none.
+func (s *state) settle(p *plan) bool {
 	for _, tr := range s.order {
-		last := tr.lastGone
-		if n := len(tr.segments); n > 0 {
-			last = tr.segments[n-1].Number
-		}
-		for i, h := range tr.held {
+		for _, h := range tr.held {
 			if h.Part != p.add.Part {
 				continue
 			}
-			seg := h.Segment
-			n, ok := numberOn(g, tr, seg)
-			if i == 0 {
+			n, ok := numberOn(p.grid, tr, h.Segment)
+			if before, _ := p.neighbours(tr, h.Start); before == nil || before.Part != h.Part {
 				// Whatever the first segment lacks, it lacks at its beginning.
-				n, _ = g.Number(media.At(h.End(), tr.Timescale))
+				n, _ = p.grid.Number(media.At(h.End(), tr.Timescale))
 				n--
 			}
-			if !ok || n <= last {
-				p.settled = nil
+			switch s.judge(p, tr, h.Segment, n, ok) {
+			case leaves:
 				return false
+			case fits:
+				h.Number = n
+				p.settled = append(p.settled, settled{h, tr})
 			}
-			seg.Number, last = n, n
-			p.settled = append(p.settled, settled{tr, seg})
 		}
 	}
 	return true
-}
-
-// leaveGrid switches the channel to counted numbers for good.
-func (s *state) leaveGrid(p *plan) error {
-	if s.numbering == Epoch {
-		return ErrBackwards
-	}
-	p.grid, p.counting = nil, true
-	p.meta = append(p.meta, []byte{recordCounting})
-	s.count(p)
-	return nil
-}
-
-// count gives the held segments and then p's segment one more than the track's last number each. A track without
-// numbers takes the number of another track's segment that starts with it, else floor(start / duration).
-func (s *state) count(p *plan) {
-	p.settled = nil
-	for _, tr := range s.order {
-		last := tr.last()
-		for _, h := range tr.held {
-			seg := h.Segment
-			seg.Number = s.counted(tr, last, h)
-			last = seg.Number
-			p.settled = append(p.settled, settled{tr, seg})
-		}
-	}
-	last := p.track.last()
-	for _, h := range p.settled {
-		if h.track == p.track {
-			last = h.segment.Number
-		}
-	}
-	p.segment.Number = s.counted(p.track, last, p.add)
-}
-
-func (tr *track) last() int64 {
-	if n := len(tr.segments); n > 0 {
-		return tr.segments[n-1].Number
-	}
-	return tr.lastGone
-}
-
-func (s *state) counted(tr *track, last int64, add Add) int64 {
-	seed := last + 1
-	mid := media.At(add.Start+add.Duration/2, tr.Timescale)
-	for _, o := range s.order {
-		if n := len(o.segments); n > 0 && o != tr {
-			seg := o.segments[n-1]
-			if !mid.Before(media.At(seg.Start, o.Timescale)) && mid.Before(media.At(seg.End(), o.Timescale)) {
-				return max(seed, seg.Number)
-			}
-		}
-	}
-	if last > 0 || add.Duration <= 0 {
-		return seed
-	}
-	return add.Start / add.Duration
 }

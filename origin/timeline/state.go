@@ -12,98 +12,80 @@ import (
 // state is what a Timeline knows. It is guarded by Timeline.mu and does no I/O.
 type state struct {
 	numbering Numbering
-	counting  bool // numbers come from the counter: Counter, or Auto after segments left the grid
+	counting  bool // numbers come from the counter, for good: Counter, or Auto after segments left the grid
+	counted   bool // the journal knows of counting
 
 	tracks   map[string]*track
 	order    []*track     // by index, as the journal refers to them
-	parts    []part       // ascending by ordinal
+	parts    []part       // by ordinal
 	shown    []media.Part // the same for snapshots: append-only
+	steps    []stepFrom   // append-only
 	notes    map[string][]byte
 	reserved map[reservation]bool
 
-	longest media.Time // longest video segment ever seen (audio where there is no video): TARGETDURATION never shrinks
+	flights map[*plan]storage.Position // plans being journaled, and the highest position known when they began
+	highest storage.Position           // of the segment stream, as far as it is known
+
+	longest media.Time // longest video segment ever seen (audio where there is no video)
+	edge    media.Time // live edge: never goes back
 	version uint64     // grows with every snapshot
 }
 
+// part is a Part and the grid that its segments lie on.
 type part struct {
 	media.Part
-	grid media.Grid
+	grid media.Grid // valid once a segment fixed it
+	kept bool       // the journal has the grid
+}
+
+// stepFrom says that segments last step from a part on.
+type stepFrom struct {
+	part uint32
+	step media.Time
 }
 
 type track struct {
 	media.Track
 	index   int
-	configs []*media.Config
+	configs []*media.Config // append-only
 
 	// segments and positions are append-only for readers: an element, once in a snapshot, is never changed in place.
 	segments  []media.Segment
 	positions []storage.Position
-	held      []Add // journaled, not yet numbered
-	lastGone  int64 // number of the newest segment that expired
+	pending   []media.Segment // being journaled, ascending by Start; Number -1 for those that will be held
+	held      []held          // journaled, not yet numbered, ascending by Start
+	gone      gone
 
-	bytes, ticks int64 // sums over all segments since the track began
+	bytes, ticks int64 // sums over segments
 	peak         int   // bit/s
 }
+
+type held struct {
+	media.Segment
+	position storage.Position
+}
+
+// gone is what is remembered of a track's expired segments: the newest number and end, and sums for the bitrate.
+type gone struct {
+	number, start, end int64 // number is -1 before anything expired
+	bytes, ticks       int64
+}
+
+// before reports whether start lies in what is gone.
+func (g gone) before(start int64) bool { return g.number >= 0 && start <= g.start }
 
 type reservation struct {
 	track string
 	start int64
 }
 
-// plan is a decided change: what to journal, and what to apply once that is durable.
-type plan struct {
-	track    *track
-	segment  media.Segment
-	add      Add
-	hold     bool
-	settled  []settled   // held segments that this one settles
-	counting bool        // switch to the counter
-	grid     *media.Grid // grid of the segment's part, when this segment fixes it
-	longest  media.Time
-	meta     [][]byte
-	records  [][]byte
-	position storage.Position
+func newState(n Numbering) state {
+	return state{numbering: n, tracks: map[string]*track{}, notes: map[string][]byte{}, reserved: map[reservation]bool{},
+		flights: map[*plan]storage.Position{}}
 }
 
-type settled struct {
-	track   *track
-	segment media.Segment
-}
-
-// plan decides the number of a segment. It changes nothing but reservations.
-func (s *state) plan(trackID string, add Add) (*plan, error) {
-	tr := s.tracks[trackID]
-	if tr == nil {
-		return nil, ErrNoTrack
-	}
-	if err := s.place(tr, add.Start); err != nil {
-		return nil, err
-	}
-	p := &plan{track: tr, add: add, segment: add.Segment}
-	if s.parted(add.Part) < 0 {
-		return nil, fmt.Errorf("%w: part %d", ErrNoTrack, add.Part)
-	}
-	if err := s.number(p); err != nil {
-		return nil, err
-	}
-	if d := media.At(add.Duration, tr.Timescale); s.countsForLongest(tr) && s.longest.Before(d) {
-		p.longest = d
-		p.meta = append(p.meta, encodeLongest(d))
-	}
-	if p.hold {
-		p.segment.Number = -1
-		p.records = append(p.records, encodeSegment(recordHeld, tr, p.segment))
-		return p, nil
-	}
-	for _, h := range p.settled {
-		p.records = append(p.records, encodeSegment(recordSegment, h.track, h.segment))
-	}
-	p.records = append(p.records, encodeSegment(recordSegment, tr, p.segment))
-	return p, nil
-}
-
-func (s *state) countsForLongest(tr *track) bool {
-	return tr.Kind == media.Video || !s.hasVideo()
+func newTrack(tr media.Track, index int) *track {
+	return &track{Track: tr, index: index, gone: gone{number: -1}}
 }
 
 func (s *state) hasVideo() bool {
@@ -115,32 +97,66 @@ func (s *state) hasVideo() bool {
 	return false
 }
 
-// parted returns the index of the part with the given ordinal, -1 when there is none.
+// parted returns the index of the part with the given ordinal, -1 when there is none. Ordinals count from 0.
 func (s *state) parted(ordinal uint32) int {
-	i := sort.Search(len(s.parts), func(i int) bool { return s.parts[i].Ordinal >= ordinal })
-	if i < len(s.parts) && s.parts[i].Ordinal == ordinal {
-		return i
+	if int64(ordinal) < int64(len(s.parts)) {
+		return int(ordinal)
 	}
 	return -1
 }
 
-// place reports whether a segment that starts at start can be taken in.
+func (s *state) addPart(p media.Part) {
+	s.parts = append(s.parts, part{Part: p})
+	s.shown = append(s.shown, p)
+}
+
+// setGrid fixes the grid of a part.
+func (s *state) setGrid(i int, g media.Grid) {
+	s.parts[i].grid = g
+	s.setStep(s.parts[i].Ordinal, g.Step)
+}
+
+// setStep notes how long segments are from a part on. While numbers are counted the step stays: the numbers of joined
+// output segments hang on it.
+func (s *state) setStep(part uint32, step media.Time) {
+	n := len(s.steps)
+	if n == 0 || !s.counting && s.steps[n-1].part < part && s.steps[n-1].step.Compare(step) != 0 {
+		s.steps = append(s.steps, stepFrom{part, step})
+	}
+}
+
+// place reports whether a segment that starts at start can be taken in: ErrDuplicate or ErrOverlap.
 func (s *state) place(tr *track, start int64) error {
-	for _, h := range tr.held {
-		if h.Start == start {
-			return ErrDuplicate
+	i := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].Start > start })
+	if i > 0 {
+		if err := beside(tr.segments[i-1], start); err != nil {
+			return err
 		}
 	}
-	i := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].Start > start })
-	if i == 0 {
-		return nil
+	for _, p := range tr.pending {
+		if err := beside(p, start); err != nil {
+			return err
+		}
 	}
-	before := tr.segments[i-1]
-	if before.Start == start {
+	for _, h := range tr.held {
+		if err := beside(h.Segment, start); err != nil {
+			return err
+		}
+	}
+	if tr.gone.before(start) {
+		return ErrOverlap
+	}
+	return nil
+}
+
+// jitter is the share of a segment (one in jitter) by which its neighbour may reach into it: sources are not exact.
+const jitter = 10
+
+func beside(have media.Segment, start int64) error {
+	switch {
+	case have.Start == start:
 		return ErrDuplicate
-	}
-	// A start up to a tenth of the segment early is jitter of the source, not an overlap.
-	if start < before.End()-before.Duration/10 {
+	case have.Start < start && start < have.End()-have.Duration/jitter:
 		return ErrOverlap
 	}
 	return nil
@@ -162,54 +178,69 @@ func (s *state) reserve(trackID string, start int64) error {
 
 func (s *state) release(trackID string, start int64) { delete(s.reserved, reservation{trackID, start}) }
 
-// apply makes a journaled plan true.
-func (s *state) apply(p *plan) {
-	if p.counting {
-		s.counting = true
+// newest returns the newest segment of a track in any state, held ones with Number -1; ok is false when it has none.
+func (tr *track) newest() (seg media.Segment, ok bool) {
+	if n := len(tr.segments); n > 0 {
+		seg, ok = tr.segments[n-1], true
 	}
-	if p.grid != nil {
-		s.parts[s.parted(p.segment.Part)].grid = *p.grid
+	if n := len(tr.pending); n > 0 && (!ok || tr.pending[n-1].Start > seg.Start) {
+		seg, ok = tr.pending[n-1], true
 	}
-	if s.longest.Before(p.longest) {
-		s.longest = p.longest
+	if n := len(tr.held); n > 0 && (!ok || tr.held[n-1].Start > seg.Start) {
+		seg, ok = tr.held[n-1].Segment, true
 	}
-	if p.hold {
-		p.track.held = append(p.track.held, p.add)
-		return
-	}
-	for _, h := range p.settled {
-		if h.track.unhold(h.segment.Start) { // else a segment appended at the same time has settled it
-			h.track.insert(h.segment, p.position)
-		}
-	}
-	p.track.insert(p.segment, p.position)
-}
-
-// unhold drops the held segment that starts at start and reports whether there was one.
-func (tr *track) unhold(start int64) bool {
-	for i := range tr.held {
-		if tr.held[i].Start == start {
-			tr.held = append(tr.held[:i:i], tr.held[i+1:]...)
-			return true
-		}
-	}
-	return false
+	return seg, ok
 }
 
 // insert puts a segment in its place by start. In the usual case that is the end, where appending beyond what snapshots
 // can see is safe; otherwise the slices are copied.
 func (tr *track) insert(seg media.Segment, pos storage.Position) {
-	i := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].Start > seg.Start })
-	if i == len(tr.segments) {
+	n := len(tr.segments)
+	if n == 0 || tr.segments[n-1].Start < seg.Start {
 		tr.segments = append(tr.segments, seg)
 		tr.positions = append(tr.positions, pos)
 	} else {
-		tr.segments = append(append(append([]media.Segment{}, tr.segments[:i]...), seg), tr.segments[i:]...)
-		tr.positions = append(append(append([]storage.Position{}, tr.positions[:i]...), pos), tr.positions[i:]...)
+		i := sort.Search(n, func(i int) bool { return tr.segments[i].Start > seg.Start })
+		tr.segments = append(append(append(make([]media.Segment, 0, n+1), tr.segments[:i]...), seg), tr.segments[i:]...)
+		tr.positions = append(append(append(make([]storage.Position, 0, n+1), tr.positions[:i]...), pos), tr.positions[i:]...)
 	}
 	tr.bytes += seg.Size
 	tr.ticks += seg.Duration
 	tr.peak = max(tr.peak, bitrate(seg.Size, seg.Duration, tr.Timescale))
+}
+
+// hold keeps a segment that has no number yet.
+func (tr *track) hold(seg media.Segment, pos storage.Position) {
+	i := sort.Search(len(tr.held), func(i int) bool { return tr.held[i].Start >= seg.Start })
+	tr.held = append(tr.held[:i:i], append([]held{{seg, pos}}, tr.held[i:]...)...)
+}
+
+// unhold drops the held segment that starts at start and returns where it was journaled.
+func (tr *track) unhold(start int64) (pos storage.Position, ok bool) {
+	for i := range tr.held {
+		if tr.held[i].Start == start {
+			pos = tr.held[i].position
+			tr.held = append(tr.held[:i:i], tr.held[i+1:]...)
+			return pos, true
+		}
+	}
+	return 0, false
+}
+
+// await adds a segment to those being journaled.
+func (tr *track) await(seg media.Segment) {
+	i := sort.Search(len(tr.pending), func(i int) bool { return tr.pending[i].Start >= seg.Start })
+	tr.pending = append(tr.pending[:i:i], append([]media.Segment{seg}, tr.pending[i:]...)...)
+}
+
+// settle drops a segment from those being journaled.
+func (tr *track) settle(start int64) {
+	for i := range tr.pending {
+		if tr.pending[i].Start == start {
+			tr.pending = append(tr.pending[:i:i], tr.pending[i+1:]...)
+			return
+		}
+	}
 }
 
 // bitrate returns bit/s of size bytes in ticks at scale. Stretches under a fifth of a second say nothing.
@@ -217,7 +248,11 @@ func bitrate(size, ticks int64, scale uint32) int {
 	if ticks < int64(scale)/5 {
 		return 0
 	}
-	return int(media.At(size*8, uint32(min(ticks, 1<<32-1))).Floor(scale))
+	return int(media.At(ticks, scale).Rate(8 * size))
+}
+
+func (tr *track) average() int {
+	return bitrate(tr.bytes+tr.gone.bytes, tr.ticks+tr.gone.ticks, tr.Timescale)
 }
 
 func (s *state) uniqueBitrate(tr media.Track) int {
@@ -236,26 +271,32 @@ func (s *state) uniqueBitrate(tr media.Track) int {
 // earliest implements Timeline.Earliest.
 func (s *state) earliest() media.Time {
 	var at media.Time
-	var last int64
+	last := int64(-1)
 	for _, tr := range s.order {
-		if n := len(tr.segments); n > 0 {
-			seg := tr.segments[n-1]
-			if end := media.At(seg.End(), tr.Timescale); at.Before(end) {
-				at = end
+		end, number := tr.gone.end, tr.gone.number
+		if seg, ok := tr.newest(); ok {
+			end = max(end, seg.End())
+			number = max(number, seg.Number)
+			if n := len(tr.segments); n > 0 {
+				number = max(number, tr.segments[n-1].Number)
 			}
-			last = max(last, seg.Number)
 		}
+		if t := media.At(end, tr.Timescale); end > 0 && at.Before(t) {
+			at = t
+		}
+		last = max(last, number)
 	}
-	if n := len(s.parts); n > 0 && !s.counting {
-		for i := n - 1; i >= 0; i-- {
-			if g := s.parts[i].grid; g.Valid() {
-				g.Phase.Ticks = 0
-				const scale = 1_000_000
-				if next := media.At(g.Start(last+1, scale)+1, scale); at.Before(next) {
-					at = next
-				}
-				break
+	if s.counting || s.numbering == Counter || last < 0 {
+		return at
+	}
+	for i := len(s.parts) - 1; i >= 0; i-- {
+		if g := s.parts[i].grid; g.Valid() {
+			g.Phase.Ticks = 0
+			const scale = 1_000_000
+			if next := media.At(g.Start(last+1, scale)+1, scale); at.Before(next) {
+				at = next
 			}
+			break
 		}
 	}
 	return at
@@ -268,38 +309,59 @@ func (s *state) expire(cutoff time.Time, limit int) (out []Expired) {
 		n = min(n, limit-len(out))
 		for _, seg := range tr.segments[:n] {
 			out = append(out, Expired{Track: tr.ID, Segment: seg})
-			tr.lastGone = max(tr.lastGone, seg.Number)
+			tr.forget(seg)
 		}
 		tr.segments, tr.positions = tr.segments[n:], tr.positions[n:]
+		for len(tr.held) > 0 && tr.held[0].End() <= edge && len(out) < limit {
+			out = append(out, Expired{Track: tr.ID, Segment: tr.held[0].Segment})
+			tr.held = tr.held[1:]
+		}
 	}
 	return out
 }
 
-// oldestPosition returns the position of the oldest record still needed, 0 when nothing can be trimmed.
-func (s *state) oldestPosition() (oldest storage.Position) {
-	for _, tr := range s.order {
-		if len(tr.held) > 0 {
-			return 0
-		}
-		for _, p := range tr.positions[:min(len(tr.positions), 64)] {
-			if oldest == 0 || p < oldest {
-				oldest = p
-			}
-		}
-	}
-	return oldest
+// forget moves a segment's share from the sums of what is there to those of what is gone.
+func (tr *track) forget(seg media.Segment) {
+	tr.bytes -= seg.Size
+	tr.ticks -= seg.Duration
+	tr.gone.bytes += seg.Size
+	tr.gone.ticks += seg.Duration
+	tr.gone.number = max(tr.gone.number, seg.Number)
+	tr.gone.start = max(tr.gone.start, seg.Start)
+	tr.gone.end = max(tr.gone.end, seg.End())
 }
 
-// finishReplay completes what the records leave to be derived.
-func (s *state) finishReplay() {
+// epitaph returns the records that say what is gone of each track.
+func (s *state) epitaph() (records [][]byte) {
 	for _, tr := range s.order {
-		if tr.lastGone == 0 && len(tr.segments) > 0 {
-			tr.lastGone = tr.segments[0].Number - 1
+		if tr.gone.number >= 0 {
+			records = append(records, encodeGone(tr))
 		}
 	}
+	return records
 }
 
-func (s *state) addPart(p media.Part) {
-	s.parts = append(s.parts, part{Part: p})
-	s.shown = append(s.shown, p)
+// oldest returns the position of the oldest record that is still needed, at most limit.
+func (s *state) oldest(limit storage.Position) storage.Position {
+	for _, tr := range s.order {
+		for _, h := range tr.held {
+			limit = min(limit, h.position)
+		}
+		for _, p := range tr.positions {
+			limit = min(limit, p)
+		}
+	}
+	for p, known := range s.flights {
+		limit = min(limit, known+1)
+		for _, h := range p.settled {
+			limit = min(limit, h.position)
+		}
+	}
+	return limit
 }
+
+// know tells that the segment stream reaches pos at least.
+func (s *state) know(pos storage.Position) { s.highest = max(s.highest, pos) }
+
+// errPart is what an unknown part is refused with.
+func errPart(ordinal uint32) error { return fmt.Errorf("%w: part %d", ErrNoTrack, ordinal) }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 	"sync"
@@ -25,8 +26,15 @@ var (
 	ErrNoTrack   = errors.New("no such track")                      // the channel has no such track or configuration
 	ErrDuplicate = errors.New("segment is already there")           // same track and start
 	ErrOverlap   = errors.New("segment overlaps one already there") // neither a duplicate nor in a free place
-	ErrBackwards = errors.New("segment number would go backwards")  // epoch numbering only
+	// ErrBackwards: no number is left for the segment. It came late and those around it have consecutive numbers, or
+	// another has its slot of the grid already; under Epoch also a segment that lies off the grid.
+	ErrBackwards = errors.New("segment number would go backwards")
 )
+
+var errRange = errors.New("start, duration or size out of range")
+
+// maxTicks bounds starts and durations, so that no sum of two overflows.
+const maxTicks = 1 << 62
 
 // Numbering is how segments get their numbers: see Options.
 type Numbering uint8
@@ -87,10 +95,7 @@ func Channels(ctx context.Context, j storage.Journal) ([]string, error) {
 // Open replays the journal of channel name ("group/channel") and returns its timeline.
 func Open(ctx context.Context, j storage.Journal, name string, opt Options) (*Timeline, error) {
 	t := &Timeline{stream: streamPrefix + name, journal: j}
-	t.state.numbering = opt.Numbering
-	t.state.tracks = map[string]*track{}
-	t.state.notes = map[string][]byte{}
-	t.state.reserved = map[reservation]bool{}
+	t.state = newState(opt.Numbering)
 	for _, suffix := range []string{metaSuffix, segmentsSuffix} {
 		for rec, err := range j.Read(ctx, t.stream+suffix, 0) {
 			if err == nil {
@@ -101,7 +106,6 @@ func Open(ctx context.Context, j storage.Journal, name string, opt Options) (*Ti
 			}
 		}
 	}
-	t.state.finishReplay()
 	t.publish()
 	return t, nil
 }
@@ -124,11 +128,14 @@ func (t *Timeline) Noted(key string) []byte {
 // track is made unique among its kind (Smooth names quality levels by it), an existing track keeps kind and timescale,
 // and it is an error to ask for others.
 func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, error) {
+	if err := checkTrack(tr); err != nil {
+		return tr, err
+	}
 	var have *track
 	err := t.describe(ctx, func(s *state) ([]byte, error) {
 		if have = s.tracks[tr.ID]; have == nil {
 			tr.Bitrate = s.uniqueBitrate(tr)
-			have = &track{Track: tr, index: len(s.order)}
+			have = newTrack(tr, len(s.order))
 			return encodeTrack(have.index, tr), nil
 		}
 		if have.Kind != tr.Kind || have.Timescale != tr.Timescale {
@@ -143,12 +150,27 @@ func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, e
 		return encodeTrack(have.index, tr), nil
 	}, func(s *state) {
 		if s.tracks[tr.ID] == nil {
-			s.tracks[tr.ID] = have
-			s.order = append(s.order, have)
+			s.addTrack(have)
 		}
 		have.Track = tr
 	})
 	return tr, err
+}
+
+func (s *state) addTrack(tr *track) {
+	s.tracks[tr.ID] = tr
+	s.order = append(s.order, tr)
+}
+
+func checkTrack(tr media.Track) error {
+	if tr.ID == "" || tr.Kind != media.Video && tr.Kind != media.Audio || tr.Timescale == 0 || tr.Bitrate < 0 || tr.Bitrate > math.MaxInt32 {
+		return fmt.Errorf("track %q of %s with %d ticks per second and %d bit/s cannot be", tr.ID, tr.Kind, tr.Timescale, tr.Bitrate)
+	}
+	return nil
+}
+
+func errConfig(trackID string) error {
+	return fmt.Errorf("%w: the configuration of %s is unknown", ErrNoTrack, trackID)
 }
 
 // SetConfig adds a configuration to a track and returns the one in force (a configuration already known is shared).
@@ -212,7 +234,8 @@ func (t *Timeline) CurrentPart() (p media.Part, ok bool) {
 	return p, false
 }
 
-// Last returns the newest segment of a track, numbered or not yet; ok is false when the track has none.
+// Last returns the newest segment of a track, numbered or not yet; ok is false when the track has none. One
+// that is being appended counts.
 func (t *Timeline) Last(trackID string) (seg media.Segment, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -220,13 +243,7 @@ func (t *Timeline) Last(trackID string) (seg media.Segment, ok bool) {
 	if tr == nil {
 		return seg, false
 	}
-	if n := len(tr.segments); n > 0 {
-		seg, ok = tr.segments[n-1], true
-	}
-	if n := len(tr.held); n > 0 && (!ok || tr.held[n-1].Start > seg.Start) {
-		seg, ok = tr.held[n-1].Segment, true
-	}
-	return seg, ok
+	return tr.newest()
 }
 
 // Earliest returns the earliest UTC start of a new part for which neither time nor numbers go backwards.
@@ -248,48 +265,46 @@ type Add struct {
 
 // Append numbers a segment whose bytes are durable, journals it and makes it visible. A segment that cannot be numbered
 // yet (the first of an audio track before its video) is journaled and becomes visible with the one that settles it; its
-// Number is -1. Errors: ErrNoTrack, ErrDuplicate, ErrOverlap, ErrBackwards, or the journal's.
+// Number is -1. Its Config is one that SetConfig returned. Errors: ErrNoTrack (also for an unknown Part or Config),
+// ErrDuplicate, ErrOverlap, ErrBackwards, or the journal's; nothing has been recorded then.
 func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.Segment, error) {
 	t.mu.Lock()
 	plan, err := t.state.plan(trackID, add)
+	if err != nil {
+		t.state.release(trackID, add.Start)
+	}
 	t.mu.Unlock()
 	if err != nil {
 		return media.Segment{}, fmt.Errorf("append to track %s at %d: %w", trackID, add.Start, err)
 	}
-	err = t.commit(ctx, plan)
+	pos, err := t.commit(ctx, plan)
 	t.mu.Lock()
-	if err == nil {
-		t.state.apply(plan)
-	}
+	defer t.mu.Unlock()
 	t.state.release(trackID, add.Start)
-	t.mu.Unlock()
 	if err != nil {
+		t.state.abandon(plan)
 		return media.Segment{}, err
 	}
+	t.state.apply(plan, pos)
 	t.publish()
 	return plan.segment, nil
 }
 
-func (t *Timeline) commit(ctx context.Context, p *plan) error {
+func (t *Timeline) commit(ctx context.Context, p *plan) (storage.Position, error) {
 	if len(p.meta) > 0 {
 		if _, err := t.journal.Append(ctx, t.stream+metaSuffix, p.meta...); err != nil {
-			return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+			return 0, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
 		}
 	}
 	pos, err := t.journal.Append(ctx, t.stream+segmentsSuffix, p.records...)
 	if err != nil {
-		return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+		return 0, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
 	}
-	p.position = pos
-	return nil
+	return pos, nil
 }
 
-// publish makes a snapshot of the state visible to readers.
-func (t *Timeline) publish() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.snap.Store(t.state.snapshot())
-}
+// publish makes a snapshot of the state visible to readers. The caller holds mu.
+func (t *Timeline) publish() { t.snap.Store(t.state.snapshot()) }
 
 // Version grows with every change that readers can see.
 func (t *Timeline) Version() uint64 { return t.snap.Load().version }
@@ -315,26 +330,35 @@ type Expired struct {
 	Segment media.Segment
 }
 
-// Expire removes the segments that ended before cutoff and returns them, at most limit. Call Forget after their bytes
-// are gone.
+// Expire removes the segments that ended before cutoff and returns them, at most limit, also those that never got a
+// number. Call Forget after their bytes are gone.
 func (t *Timeline) Expire(cutoff time.Time, limit int) []Expired {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	out := t.state.expire(cutoff, limit)
-	t.mu.Unlock()
 	if len(out) > 0 {
 		t.publish()
 	}
 	return out
 }
 
-// Forget trims the journal up to the oldest segment that is left.
+// Forget journals what expired, so that it stays gone and numbers never go back even when nothing is left, and trims the
+// journal up to the oldest record that is needed.
 func (t *Timeline) Forget(ctx context.Context) error {
 	t.mu.Lock()
-	before := t.state.oldestPosition()
+	records := t.state.epitaph()
 	t.mu.Unlock()
-	if before == 0 {
+	if len(records) == 0 {
 		return nil
 	}
+	pos, err := t.journal.Append(ctx, t.stream+segmentsSuffix, records...)
+	if err != nil {
+		return fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+	}
+	t.mu.Lock()
+	before := t.state.oldest(pos + 1 - storage.Position(len(records)))
+	t.state.know(pos)
+	t.mu.Unlock()
 	if err := t.journal.Trim(ctx, t.stream+segmentsSuffix, before); err != nil {
 		return fmt.Errorf("timeline: trim %s: %w", t.stream, err)
 	}

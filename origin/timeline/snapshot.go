@@ -1,0 +1,202 @@
+package timeline
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"headwater/packager/media"
+	"headwater/storage"
+)
+
+// snapshot is the immutable state that readers see.
+type snapshot struct {
+	version uint64
+	tracks  []trackView // by kind (video first), then ID
+	parts   []media.Part
+	steps   []stepFrom
+	longest media.Time
+	edge    media.Time // live edge
+	counted bool
+}
+
+type trackView struct {
+	media.Track
+	segments      []media.Segment
+	positions     []storage.Position
+	configs       []*media.Config
+	goneNumber    int64 // -1 before anything expired
+	peak, average int
+}
+
+// snapshot returns what readers see from now on; the live edge moves on with it.
+func (s *state) snapshot() *snapshot {
+	s.version++
+	n := len(s.steps)
+	out := &snapshot{version: s.version, longest: s.longest, parts: s.shown[:len(s.shown):len(s.shown)], steps: s.steps[:n:n],
+		counted: s.counting || s.numbering == Counter}
+	for _, tr := range s.order {
+		n := len(tr.segments)
+		out.tracks = append(out.tracks, trackView{Track: tr.Track, segments: tr.segments[:n:n], positions: tr.positions[:n:n],
+			configs: tr.configs[:len(tr.configs):len(tr.configs)], goneNumber: tr.gone.number, peak: tr.peak, average: tr.average()})
+	}
+	sort.Slice(out.tracks, func(i, j int) bool {
+		a, b := &out.tracks[i], &out.tracks[j]
+		if a.Kind != b.Kind {
+			return a.Kind < b.Kind
+		}
+		return a.ID < b.ID
+	})
+	if edge := out.liveEdge(); s.edge.Before(edge) {
+		s.edge = edge
+	}
+	out.edge = s.edge
+	return out
+}
+
+func (s *snapshot) track(id string) *trackView {
+	for i := range s.tracks {
+		if s.tracks[i].ID == id {
+			return &s.tracks[i]
+		}
+	}
+	return nil
+}
+
+func (tr *trackView) start(i int) media.Time { return media.At(tr.segments[i].Start, tr.Timescale) }
+
+func (tr *trackView) middle(i int) media.Time {
+	return media.At(tr.segments[i].Start+tr.segments[i].Duration/2, tr.Timescale)
+}
+
+func (tr *trackView) endOf(i int) media.Time { return media.At(tr.segments[i].End(), tr.Timescale) }
+
+func (tr *trackView) end() media.Time { return tr.endOf(len(tr.segments) - 1) }
+
+// stalled is how many of the longest segments a track may lag before the others stop waiting for it.
+const stalled = 3
+
+func (s *snapshot) patience() media.Time { return media.At(s.longest.Ticks*stalled, s.longest.Scale) }
+
+// running reports whether a track keeps up with the others.
+func (s *snapshot) running(tr *trackView) bool {
+	if len(tr.segments) == 0 {
+		return false
+	}
+	until := tr.end().Add(s.patience())
+	for i := range s.tracks {
+		if o := &s.tracks[i]; len(o.segments) > 0 && until.Before(o.end()) {
+			return false
+		}
+	}
+	return true
+}
+
+// behind reports whether a running track still has to deliver media before to.
+func (s *snapshot) behind(tr *trackView, to media.Time) bool {
+	if !s.running(tr) {
+		return false
+	}
+	last := tr.segments[len(tr.segments)-1]
+	return media.At(last.End()+last.Duration/2, tr.Timescale).Before(to)
+}
+
+// liveEdge returns the end of the last segment of the first running track that every other running track covers as well,
+// so that no manifest shows one track ahead of the others. It is zero when there is none.
+func (s *snapshot) liveEdge() (edge media.Time) {
+	var ref *trackView
+	for i := range s.tracks {
+		tr := &s.tracks[i]
+		if !s.running(tr) {
+			continue
+		}
+		if ref == nil {
+			ref, edge = tr, tr.end()
+			continue
+		}
+		n := len(ref.segments)
+		for n > 0 && tr.end().Before(ref.middle(n-1)) {
+			n--
+		}
+		if n == 0 {
+			return media.Time{}
+		}
+		// The middle and not the end: audio ends within a frame of its video.
+		if at := ref.endOf(n - 1); at.Before(edge) {
+			edge = at
+		}
+	}
+	return edge
+}
+
+// TrackByBitrate returns the track of a kind with the given nominal bitrate (Smooth quality levels).
+func (t *Timeline) TrackByBitrate(kind media.Kind, bitrate int) (media.Track, bool) {
+	for _, tr := range t.snap.Load().tracks {
+		if tr.Kind == kind && tr.Bitrate == bitrate {
+			return tr.Track, true
+		}
+	}
+	return media.Track{}, false
+}
+
+// Config returns the configuration of a track with the given ID. Error: ErrNoTrack.
+func (t *Timeline) Config(trackID, configID string) (*media.Config, error) {
+	if tr := t.snap.Load().track(trackID); tr != nil {
+		for _, c := range tr.configs {
+			if c.ID == configID {
+				return c, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w: %s with init segment %s", ErrNoTrack, trackID, configID)
+}
+
+// Step returns the duration of an ingested segment, or of the longest where they are irregular; 0 when not known yet.
+func (t *Timeline) Step() time.Duration {
+	s := t.snap.Load()
+	if n := len(s.steps); n > 0 && !s.counted {
+		return s.steps[n-1].step.Duration()
+	}
+	return s.longest.Duration()
+}
+
+// Grid returns the grid of the newest part; it is not valid when numbers are counted or nothing fixed it yet.
+func (t *Timeline) Grid() media.Grid {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.state.parts); n > 0 && !t.state.counting && t.state.numbering != Counter {
+		return t.state.parts[n-1].grid
+	}
+	return media.Grid{}
+}
+
+// TrackState describes a track for people and metrics.
+type TrackState struct {
+	media.Track
+	Config        *media.Config // newest; nil before any segment
+	Segments      int
+	First, Last   media.Segment
+	Peak, Average int // bit/s
+}
+
+// State describes a timeline for people and metrics.
+type State struct {
+	Counted bool // numbers come from the counter instead of the epoch grid
+	Step    time.Duration
+	Parts   int
+	Tracks  []TrackState
+}
+
+// State returns what the timeline holds now.
+func (t *Timeline) State() State {
+	s := t.snap.Load()
+	out := State{Counted: s.counted, Step: t.Step(), Parts: len(s.parts)}
+	for _, tr := range s.tracks {
+		ts := TrackState{Track: tr.Track, Segments: len(tr.segments), Peak: tr.peak, Average: tr.average}
+		if n := len(tr.segments); n > 0 {
+			ts.First, ts.Last, ts.Config = tr.segments[0], tr.segments[n-1], tr.segments[n-1].Config
+		}
+		out.Tracks = append(out.Tracks, ts)
+	}
+	return out
+}
