@@ -141,10 +141,8 @@ func (s *state) countsForLongest(tr *track) bool {
 	return true
 }
 
-// apply makes a plan true whose last record is durable at pos.
-func (s *state) apply(p *plan, pos storage.Position) {
-	delete(s.flights, p)
-	s.know(pos)
+// described makes true what a plan says of its part and of the channel, once that is durable.
+func (s *state) described(p *plan) {
 	if p.grid.Valid() {
 		s.parts[p.part].kept = true
 	}
@@ -152,6 +150,12 @@ func (s *state) apply(p *plan, pos storage.Position) {
 	if s.longest.Before(p.longest) {
 		s.longest = p.longest
 	}
+}
+
+// apply makes a plan true whose last record is durable at pos.
+func (s *state) apply(p *plan, pos storage.Position) {
+	delete(s.flights, p)
+	s.know(pos)
 	at := pos - storage.Position(len(p.settled))
 	for _, h := range p.settled {
 		h.track.settle(h.Start)

@@ -277,10 +277,13 @@ func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.S
 	if err != nil {
 		return media.Segment{}, fmt.Errorf("append to track %s at %d: %w", trackID, add.Start, err)
 	}
-	pos, err := t.commit(ctx, plan)
+	pos, described, err := t.commit(ctx, plan)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state.release(trackID, add.Start)
+	if described {
+		t.state.described(plan)
+	}
 	if err != nil {
 		t.state.abandon(plan)
 		return media.Segment{}, err
@@ -290,17 +293,18 @@ func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.S
 	return plan.segment, nil
 }
 
-func (t *Timeline) commit(ctx context.Context, p *plan) (storage.Position, error) {
+// commit journals a plan, what it says of the channel first. described is true when that is durable.
+func (t *Timeline) commit(ctx context.Context, p *plan) (pos storage.Position, described bool, err error) {
 	if len(p.meta) > 0 {
 		if _, err := t.journal.Append(ctx, t.stream+metaSuffix, p.meta...); err != nil {
-			return 0, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+			return 0, false, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
 		}
 	}
-	pos, err := t.journal.Append(ctx, t.stream+segmentsSuffix, p.records...)
+	pos, err = t.journal.Append(ctx, t.stream+segmentsSuffix, p.records...)
 	if err != nil {
-		return 0, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
+		return 0, true, fmt.Errorf("timeline: append to %s: %w", t.stream, err)
 	}
-	return pos, nil
+	return pos, true, nil
 }
 
 // publish makes a snapshot of the state visible to readers. The caller holds mu.
