@@ -83,16 +83,13 @@ func (j joiner) number(i int) int64 {
 	return s.Number / j.k(s.Part)
 }
 
-// same reports whether segments i and i+1 are of one output segment.
-func (j joiner) same(i int) bool {
-	a, b := &j.track.segments[i], &j.track.segments[i+1]
-	return a.Part == b.Part && a.Config == b.Config && j.number(i) == j.number(i+1)
-}
-
 // around returns the range of the stored segments of the output segment that segment i belongs to.
 func (j joiner) around(i int) (lo, hi int) {
-	for lo = i; lo > 0 && j.same(lo-1); {
-		lo--
+	segs := j.track.segments
+	first := &segs[i]
+	k := j.k(first.Part)
+	limit := first.Number / k * k
+	for lo = i; lo > 0 && segs[lo-1].Number >= limit && segs[lo-1].Part == first.Part && segs[lo-1].Config == first.Config; lo-- {
 	}
 	return lo, j.after(i)
 }
@@ -142,21 +139,20 @@ func (j joiner) intime(lo, hi int) []media.Segment {
 		}
 		limit = at[hi]
 	}
-	late := false
+	late := 0
 	for i := lo; i < hi; i++ {
-		late = late || at[i] > limit
+		if at[i] > limit {
+			late++
+		}
 	}
-	if !late {
+	if late == 0 || late == hi-lo {
 		return j.track.segments[lo:hi:hi]
 	}
-	var out []media.Segment
+	out := make([]media.Segment, 0, hi-lo-late)
 	for i := lo; i < hi; i++ {
 		if at[i] <= limit {
 			out = append(out, j.track.segments[i])
 		}
-	}
-	if len(out) == 0 { // all of it came late
-		return j.track.segments[lo:hi:hi]
 	}
 	return out
 }
@@ -196,13 +192,15 @@ func (j joiner) list(lo, hi int) []media.Segment {
 	return out
 }
 
-// after returns the index behind the output segment that begins with segment lo.
-func (j joiner) after(lo int) int {
-	hi := lo + 1
-	for hi < len(j.track.segments) && j.same(hi-1) {
-		hi++
+// after returns the index behind the output segment that segment i belongs to.
+func (j joiner) after(i int) int {
+	segs := j.track.segments
+	first := &segs[i]
+	k := j.k(first.Part)
+	limit := (first.Number/k + 1) * k
+	for i++; i < len(segs) && segs[i].Number < limit && segs[i].Part == first.Part && segs[i].Config == first.Config; i++ {
 	}
-	return hi
+	return i
 }
 
 // within returns the range of the complete output segments whose middle lies in [from, to).

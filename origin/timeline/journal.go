@@ -271,6 +271,10 @@ func (s *state) replaySegment(r *reader, rec storage.Record) error {
 		return nil
 	}
 	tr.unhold(seg.Start)
+	if n := len(tr.segments); n > 0 && tr.segments[n-1].Start < seg.Start && tr.segments[n-1].Number < seg.Number {
+		tr.insert(seg, rec.Position) // nearly always
+		return nil
+	}
 	before, after := (&plan{}).neighbours(tr, seg.Start)
 	switch {
 	case tr.gone.before(seg.Start):

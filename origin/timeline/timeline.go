@@ -221,6 +221,7 @@ func (t *Timeline) describe(ctx context.Context, decide func(*state) ([]byte, er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	apply(&t.state)
+	t.publish()
 	return nil
 }
 
