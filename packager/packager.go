@@ -27,7 +27,10 @@ type Window struct {
 
 	Live           bool          // more media may follow; false: the window is complete and never changes again (VOD)
 	Fixed          bool          // the window's start was asked for and never moves, so nothing leaves it while Live
-	TargetDuration time.Duration // longest segment the endpoint ever makes: constant for the channel's life
+	// TargetDuration is the longest segment the endpoint makes, constant while the source is regular. What is clearly
+	// nearer to the whole second below is given as that second (2.002 s as 2 s), so that a format that needs whole seconds
+	// rounds up and has what RFC 8216bis 4.4.3.1 asks for: no duration, rounded to the nearest second, is longer.
+	TargetDuration time.Duration
 	Depth          time.Duration // how far the window reaches back from the live edge; 0 when Fixed
 	Delay          time.Duration // time delay of the endpoint: the live edge is this far behind
 	Updated        time.Time     // when the newest segment in view became available: a pure stand-in for "now"
