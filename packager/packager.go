@@ -25,8 +25,8 @@ type Window struct {
 	Tracks []TrackWindow // ordered by kind (video first), then by ID
 	Parts  []media.Part  // every part that a segment in view refers to, ascending by Ordinal
 
-	Live           bool          // more media may follow; false: the window is complete and never changes again (VOD)
-	Fixed          bool          // the window's start was asked for and never moves, so nothing leaves it while Live
+	Live  bool // more media may follow; false: the window is complete and never changes again (VOD)
+	Fixed bool // the window's start was asked for and never moves, so nothing leaves it while Live
 	// TargetDuration is the longest segment the endpoint makes, constant while the source is regular. What is clearly
 	// nearer to the whole second below is given as that second (2.002 s as 2 s), so that a format that needs whole seconds
 	// rounds up and has what RFC 8216bis 4.4.3.1 asks for: no duration, rounded to the nearest second, is longer.
