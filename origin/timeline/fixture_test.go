@@ -102,7 +102,9 @@ func (w *world) must(track string, start, end int64) int64 {
 func at(s float64) int64 { return noon*90000 + int64(s*90000) }
 
 // clock returns the instant s seconds after noon.
-func clock(s float64) time.Time { return time.Unix(noon, 0).Add(time.Duration(s * float64(time.Second))).UTC() }
+func clock(s float64) time.Time {
+	return time.Unix(noon, 0).Add(time.Duration(s * float64(time.Second))).UTC()
+}
 
 // simple is a channel with a video "v" of 2 s segments, from and to in seconds after noon.
 func simple(t tester, from, to int) *world {
@@ -170,4 +172,3 @@ func (f *faulty) Append(ctx context.Context, stream string, records ...[]byte) (
 	}
 	return f.Journal.Append(ctx, stream, records...)
 }
-
