@@ -71,6 +71,7 @@ type audioLane struct {
 	done    chan struct{}
 	err     error // of the worker, valid once done is closed
 	held    []frame
+	next    int64 // UTC ticks at which the last frame that was taken ended
 	started bool
 	at      placed // of the stream since it began or its clock jumped
 	ctx     context.Context
@@ -92,7 +93,8 @@ func newAudioLane(l *fileLane) *audioLane {
 
 // add hands the fragment to the lane's worker, which also wakes when video announces a boundary.
 func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
-	if err := hold(f); err != nil {
+	var own bytes.Buffer // the worker reads it later
+	if err := l.hold(f, &own); err != nil {
 		return err
 	}
 	if l.ctx == nil {
@@ -133,7 +135,7 @@ func (l *audioLane) run(ctx context.Context) {
 
 // take appends a fragment's frames to those that wait.
 func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
-	if n := len(l.held); !l.started || n > 0 && abs(l.distance(f.Time+l.shift-l.held[n-1].time)) > time.Second {
+	if !l.started || abs(l.distance(f.Time+l.shift-l.next)) > time.Second {
 		if err := l.flush(ctx, len(l.held)); err != nil {
 			return err
 		}
@@ -152,6 +154,7 @@ func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
 		l.held = append(l.held, frame{t, s})
 		t += int64(s.Duration)
 	}
+	l.next = t
 	return nil
 }
 
@@ -201,13 +204,6 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 	}
 	frames := l.held[:n]
 	l.held = append([]frame(nil), l.held[n:]...)
-	samples := make([]cmaf.Sample, n)
-	var body bytes.Buffer
-	for i := range frames {
-		samples[i] = frames[i].Sample
-		body.Write(frames[i].Data)
-		samples[i].Data = nil
-	}
 	last := frames[n-1]
 	s := l.stampAt(frames[0].time-l.shift, last.time+int64(last.Duration)-frames[0].time)
 	at, err := l.in.resume(ctx, l.track.ID, l.config, s, l.at)
@@ -218,10 +214,39 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 	if err := l.openAt(ctx, at); err != nil || l.dropped {
 		return err
 	}
-	if err := l.open.write(at.Start, 0, samples, &body); err != nil {
-		return errors.Join(err, l.fileLane.close(ctx, false))
+	for len(frames) > 0 {
+		run := unbroken(frames)
+		if err := l.writeRun(frames[:run]); err != nil {
+			return errors.Join(err, l.fileLane.close(ctx, false))
+		}
+		frames = frames[run:]
 	}
 	return l.fileLane.close(ctx, true)
+}
+
+// unbroken returns how many frames follow one another without a gap: a fragment has no other way to keep one.
+func unbroken(frames []frame) int {
+	n := 1
+	for n < len(frames) {
+		before := frames[n-1]
+		if frames[n].time-before.time > int64(before.Duration)*3/2 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// writeRun writes frames as one fragment.
+func (l *audioLane) writeRun(frames []frame) error {
+	samples := make([]cmaf.Sample, len(frames))
+	var body bytes.Buffer
+	for i := range frames {
+		samples[i] = frames[i].Sample
+		samples[i].Data = nil
+		body.Write(frames[i].Data)
+	}
+	return l.open.write(frames[0].time, 0, samples, &body)
 }
 
 func (l *audioLane) stampAt(ticks, duration int64) stamp {

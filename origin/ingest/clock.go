@@ -28,6 +28,9 @@ const (
 	jumpSlack = 10 * time.Second
 	// joinSlack: a track that is new to a session may arrive this much earlier or later than the session's others.
 	joinSlack = 2 * time.Second
+	// joinMargin: a session that has to start after what is stored starts this much later, since its other tracks may begin
+	// a little earlier than the one that came first (audio priming).
+	joinMargin = 100 * time.Millisecond
 	// snap: a segment that starts this close to the end of the one before it starts there. Timestamps of 90 kHz and
 	// milliseconds are rounded; sample durations are exact.
 	snap = 2 * time.Millisecond
@@ -135,7 +138,7 @@ func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64)
 	}
 	start := s.Ticks + media.FromDuration(a.Offset).Round(s.Scale)
 	if at := media.At(start, s.Scale); at.Before(earliest) {
-		behind := earliest.Sub(at).Duration()
+		behind := earliest.Sub(at).Duration() + joinMargin
 		a.Offset += (behind + anchorGrain - 1).Truncate(anchorGrain) + anchorGrain
 		start = s.Ticks + media.FromDuration(a.Offset).Round(s.Scale)
 	}

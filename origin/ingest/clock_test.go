@@ -58,7 +58,7 @@ func TestANewSessionNeverStartsBeforeWhatIsStored(t *testing.T) {
 	earliest := media.FromUTC(noon.Add(-500 * time.Millisecond))
 	a, start := newAnchor(videoAt(0), time.Time{}, noon, earliest)
 	require.False(t, media.At(start, 90_000).Before(earliest))
-	require.Less(t, media.At(start, 90_000).Sub(earliest).Duration(), 2*anchorGrain+time.Millisecond)
+	require.Less(t, media.At(start, 90_000).Sub(earliest).Duration(), joinMargin+2*anchorGrain+time.Millisecond)
 	next, ok := a.fits(videoAt(2), start+180_000, true, noon.Add(2*time.Second))
 	require.True(t, ok)
 	require.Equal(t, start+180_000, next)

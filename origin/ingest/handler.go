@@ -6,6 +6,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
@@ -58,6 +60,8 @@ type Handler struct {
 	seen  Observer
 	opt   Options
 
+	copies *sync.Pool
+
 	mu       sync.Mutex
 	channels map[channel.ID]*intake
 }
@@ -76,13 +80,15 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Handler{dir: dir, store: store, seen: seen, opt: opt, channels: map[channel.ID]*intake{}}
+	return &Handler{dir: dir, store: store, seen: seen, opt: opt, copies: newCopies(), channels: map[channel.ID]*intake{}}
 }
 
 const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
 
 // Serve takes one request. rest is what follows the channel in the URL, decoded, with any slashes.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
+	// What is refused unread is read by net/http, for a while.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opt.Idle))
 	ch, err := h.dir.Resolve(id)
 	if err == nil {
 		// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
@@ -107,7 +113,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		h.readBack(w, r, id, number, name)
 	case r.Method == http.MethodDelete:
 		// A hint: what leaves an encoder's window stays in ours (reference ingest.md section 1, rule 13).
-		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20))
+		newPatientBody(w, r, h.opt).drain()
 		w.WriteHeader(http.StatusOK)
 	case r.Method == http.MethodOptions:
 		w.Header().Set("Allow", allowed)
@@ -128,6 +134,9 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.As(body.err, &tooLarge) {
 		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
 	}
+	if err == nil && body.count == 0 && unframed(r) {
+		err = fmt.Errorf("%w: the body has neither a length nor chunks", reply.ErrBadRequest)
+	}
 	if err != nil {
 		reason := reply.Describe(r.Context(), err).Reason
 		h.seen.Rejected(id, reason)
@@ -141,10 +150,16 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	w.WriteHeader(http.StatusOK)
 }
 
+// unframed reports whether a request says nothing of its body's length, as of ffmpeg with -chunked_post 0: what follows is
+// not its body for HTTP (RFC 9112 6.3), and all of it is lost.
+func unframed(r *http.Request) bool {
+	return r.ContentLength == 0 && len(r.TransferEncoding) == 0 && r.ProtoMajor == 1 && r.Header.Get("Content-Length") == ""
+}
+
 // receive finds out what is being uploaded and hands it to its receiver.
 func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body *patientBody, log *slog.Logger) error {
 	// Encoders close the connection after the last byte without waiting for the answer, which cancels the request's
-	// context: what was received whole is stored all the same. Only the wait before a body is read ends with the client.
+	// context: what was received whole is stored all the same.
 	ctx := context.WithoutCancel(r.Context())
 	t, err := h.intake(ctx, id)
 	if err != nil {
@@ -154,24 +169,23 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 	if err != nil {
 		return err
 	}
-	p := &push{intake: t, in: in, client: r.Context(), name: name, body: body, encoder: r.UserAgent(), now: h.opt.Now,
+	p := &push{intake: t, in: in, name: name, encoder: r.UserAgent(), body: body, limits: h.opt.Limits, now: h.opt.Now,
 		log: log, lanes: map[*demux.Track]lane{}}
-	ext := strings.ToLower(path.Ext(strings.TrimSuffix(name, ")")))
-	switch ext {
-	case ".m3u8", ".m3u":
+	switch kindOf(name) {
+	case filePlaylist:
 		return p.playlist(ctx)
-	case ".mpd":
+	case fileMPD:
 		return p.mpd()
-	case ".ts", ".m2ts":
-		return p.ts(ctx, h.opt.Limits)
-	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
+	case fileTS:
+		return p.ts(ctx)
+	case fileMP4:
 		if in.names.looksLikeInit(name) {
 			in.names.beginInit(name)
 			defer in.names.endInit(name)
 		}
-		return p.mp4(ctx, h.opt.Limits)
+		return p.mp4(ctx)
 	default:
-		log.Info("upload ignored: nothing is made of files of this type", "type", ext)
+		log.Info("upload ignored: nothing is made of files of this type")
 		_, err := io.Copy(io.Discard, body)
 		return err
 	}
@@ -205,7 +219,9 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	defer h.mu.Unlock()
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
-		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), inputs: map[int]*input{}}
+		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
+			inputs: map[int]*input{}}
+		t.resumeActive()
 		h.channels[id] = t
 	}
 	t.channel.Store(ch)
@@ -232,10 +248,13 @@ func (h *Handler) Status(id channel.ID) (s Status, ok bool) {
 	return t.status(), true
 }
 
+// maxName is the most bytes of a path below an input.
+const maxName = 600
+
 // objectName returns the clean path of an upload below its input. YouTube-style URLs carry it in the query, and double
 // slashes and a leading "./" mean nothing; what would leave the input is refused.
 func objectName(rest string, u *url.URL) (string, error) {
-	if file := u.Query().Get("file"); file != "" {
+	if file := fileParameter(u.RawQuery); file != "" {
 		rest = file
 	}
 	var parts []string
@@ -249,10 +268,10 @@ func objectName(rest string, u *url.URL) (string, error) {
 		}
 	}
 	name := strings.Join(parts, "/")
-	if len(name) > 800 {
-		return "", fmt.Errorf("%w: the path is longer than 800 bytes", reply.ErrBadRequest)
+	if len(name) > maxName || !utf8.ValidString(name) {
+		return "", fmt.Errorf("%w: the path is longer than %d bytes or not UTF-8", reply.ErrBadRequest, maxName)
 	}
-	return name, nil
+	return cmp.Or(name, "main"), nil
 }
 
 // streamName returns the track's name of a DASH-IF ingest URL, "video" of "Streams(video.cmfv)".
@@ -262,7 +281,8 @@ func streamName(name string) (string, bool) {
 		return "", false
 	}
 	base = base[8 : len(base)-1]
+	if k := kindOf(base); k != fileMP4 {
+		return base, true // a dot that is part of the name
+	}
 	return strings.TrimSuffix(base, path.Ext(base)), true
 }
-
-func dirOf(name string) string { return path.Dir(name) }

@@ -3,9 +3,9 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +29,8 @@ type intake struct {
 	store   *storage.Store
 	seen    Observer
 	cuts    *cuts
+	copies  *sync.Pool // of *[]byte, copyBuffer long
+	feed    *feed
 
 	mu      sync.Mutex
 	inputs  map[int]*input
@@ -78,6 +80,18 @@ func (t *intake) took(segments int, encoder string) {
 	t.encoder = encoder
 }
 
+// resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.
+func (t *intake) resumeActive() {
+	if t.active = t.feed.now.Input; t.active == 0 {
+		return
+	}
+	for _, tr := range t.tl.State().Tracks {
+		if at := time.UnixMilli(tr.Last.Arrived); tr.Segments > 0 && at.After(t.last) {
+			t.last = at
+		}
+	}
+}
+
 // claim reports whether media of an input goes to the timeline: it is the active one, or becomes it because the active
 // one has been silent.
 func (t *intake) claim(input int, now time.Time) bool {
@@ -102,7 +116,7 @@ func (t *intake) input(ctx context.Context, number int) (*input, error) {
 	if in := t.opened(number); in != nil {
 		return in, nil
 	}
-	in := newInput(number, t.tl, newNames())
+	in := newInput(number, t.tl, newNames(), t.feed)
 	if err := t.recall(ctx, in); err != nil {
 		return nil, err
 	}
@@ -129,6 +143,18 @@ func (p *push) keep(ctx context.Context, data []byte) error {
 	return err
 }
 
+// forget deletes a kept file that is not remembered any more.
+func (p *push) forget(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	err := p.store.Delete(ctx, storage.Key{Container: fileContainer, Path: p.filePrefix(p.in.number) + name})
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // recall reads the kept files and the names of an input.
 func (t *intake) recall(ctx context.Context, in *input) error {
 	prefix := t.filePrefix(in.number)
@@ -141,7 +167,7 @@ func (t *intake) recall(ctx context.Context, in *input) error {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(name, ".m3u8") {
+		if isPlaylist(name) {
 			if pl, err := manifest.ParsePlaylist(data); err == nil {
 				in.names.setLanguages(name, pl)
 				in.names.setText(name, data)
@@ -178,49 +204,10 @@ func (in *input) rememberNames(ctx context.Context) error {
 }
 
 func (in *input) clock() string {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+	in.feed.mu.Lock()
+	defer in.feed.mu.Unlock()
 	if n := len(in.memo.Anchors); n > 0 {
 		return string(in.memo.Anchors[n-1].Kind)
 	}
 	return ""
-}
-
-// patientBody reads a request's body with an idle deadline for every read and no total one.
-type patientBody struct {
-	r     io.Reader
-	ctl   *http.ResponseController
-	idle  time.Duration
-	limit int64 // bytes; 0: none
-	count int64
-	err   error // that ended the body, io.EOF included
-}
-
-func newPatientBody(w http.ResponseWriter, r *http.Request, opt Options) *patientBody {
-	return &patientBody{r: r.Body, ctl: http.NewResponseController(w), idle: opt.Idle, limit: opt.MaxUpload}
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	// A writer without deadlines (in tests) has none to set.
-	_ = b.ctl.SetReadDeadline(time.Now().Add(b.idle))
-	n, err := b.r.Read(p)
-	b.count += int64(n)
-	if b.limit > 0 && b.count > b.limit && err == nil {
-		err = &http.MaxBytesError{Limit: b.limit}
-	}
-	b.err = err
-	return n, err
-}
-
-// maxDrain is how much of a body is read after its fate is known, so that the answer is not lost to a reset connection.
-const maxDrain = 8 << 20
-
-func (b *patientBody) drain() {
-	if b.err == nil {
-		_, _ = io.CopyN(io.Discard, b, maxDrain)
-	}
-	_ = b.ctl.SetReadDeadline(time.Time{})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"headwater/origin/ingest/demux"
 	"headwater/packager/media"
@@ -45,10 +46,9 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 
 func (l *fileLane) openAt(ctx context.Context, at placed) (err error) {
 	l.shift = at.Shift
-	l.open, err = openSegment(ctx, l.store, l.id, l.tl, l.track, l.config, at)
+	l.open, err = l.openSegment(ctx, l.track, l.config, at)
 	if taken(err) {
 		l.dropped = true
-		l.dups++
 		l.seen.Duplicate(l.id, l.track.ID)
 		return nil
 	}
@@ -61,7 +61,7 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 	if s == nil {
 		return nil
 	}
-	if !whole {
+	if !whole || s.count == 0 && s.failed == nil {
 		s.abort()
 		return nil
 	}
@@ -88,21 +88,47 @@ type videoLane struct {
 	phase    int64
 	started  bool
 	placed   bool // at holds since the last restart
+	buf      bytes.Buffer
 }
+
+// maxGOP is how much video without a sync sample is taken: it cannot be cut, and so nothing of it would ever be seen.
+const maxGOP = time.Minute
 
 func newVideoLane(l *fileLane) *videoLane {
 	l.cuts.join()
 	return &videoLane{fileLane: l, target: media.FromDuration(l.channel.Load().CutDuration()).Round(l.track.Timescale)}
 }
 
+// add takes a fragment apart at its sync samples, so that segments can begin at each.
 func (l *videoLane) add(ctx context.Context, f *demux.Fragment) error {
-	if err := hold(f); err != nil {
+	if err := l.hold(f, &l.buf); err != nil {
 		return err
 	}
+	data, part := l.buf.Bytes(), *f
+	first, size := 0, 0
+	for i := range f.Samples {
+		if i > first && f.Samples[i].Sync {
+			part.Samples, part.Body = f.Samples[first:i], bytes.NewReader(data[:size])
+			if err := l.take(ctx, &part); err != nil {
+				return err
+			}
+			part.Time += part.Duration()
+			data, first, size = data[size:], i, 0
+		}
+		size += int(f.Samples[i].Size)
+	}
+	part.Samples, part.Body = f.Samples[first:], bytes.NewReader(data)
+	return l.take(ctx, &part)
+}
+
+func (l *videoLane) take(ctx context.Context, f *demux.Fragment) error {
 	if !l.started || f.Time+l.shift < l.lastSync || l.jumped(f) {
 		return l.restart(ctx, f)
 	}
 	at := f.Time + l.shift
+	if media.At(at-l.lastSync, l.track.Timescale).Duration() > maxGOP {
+		return fmt.Errorf("%w: no sync sample for %s", demux.ErrUnsupported, maxGOP)
+	}
 	if f.Samples[0].Sync {
 		l.sync(at)
 		if l.open != nil && l.boundary(at) {
@@ -131,10 +157,10 @@ func (l *videoLane) restart(ctx context.Context, f *demux.Fragment) error {
 	if err := l.fileLane.close(ctx, true); err != nil {
 		return err
 	}
-	if !f.Samples[0].Sync {
+	l.started, l.placed, l.dropped, l.gop, l.equal, l.step = f.Samples[0].Sync, false, false, 0, 0, 0
+	if !l.started {
 		return nil
 	}
-	l.started, l.placed, l.gop, l.equal, l.step = true, false, 0, 0, 0
 	if err := l.begin(ctx, f); err != nil {
 		return err
 	}
@@ -229,19 +255,23 @@ func (l *videoLane) close(ctx context.Context, whole bool) error {
 	return err
 }
 
-// hold reads a fragment's body into memory, so that a body cut off in the middle leaves nothing half written.
-func hold(f *demux.Fragment) error {
-	b, err := io.ReadAll(f.Body)
-	if err != nil {
-		return err
-	}
+// hold reads a fragment's body into buf, so that a body cut off in the middle leaves nothing half written.
+func (p *push) hold(f *demux.Fragment, buf *bytes.Buffer) error {
 	size := int64(0)
 	for i := range f.Samples {
 		size += int64(f.Samples[i].Size)
 	}
-	if int64(len(b)) != size {
-		return fmt.Errorf("%w: %d of %d bytes of samples", demux.ErrTruncated, len(b), size)
+	if size > p.limits.Fragment {
+		return fmt.Errorf("%w: fragment of %d bytes in an endless stream", demux.ErrTooLarge, size)
 	}
-	f.Body = bytes.NewReader(b)
+	buf.Reset()
+	n, err := buf.ReadFrom(f.Body) // memory grows with what arrives
+	if err != nil {
+		return err
+	}
+	if n != size {
+		return fmt.Errorf("%w: %d of %d bytes of samples", demux.ErrTruncated, n, size)
+	}
+	f.Body = bytes.NewReader(buf.Bytes())
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,27 +20,57 @@ const (
 	patienceGuess    = 1500 * time.Millisecond
 	patienceInit     = 10 * time.Second // for an init segment
 	maxNames         = 256              // of each kind that an input may make us remember
+	maxTexts         = 32               // playlists that can be read back
+	maxListed        = 64               // segments of a playlist: the newest, which are those still to be looked up
 )
+
+// recent is a map that keeps the names that were set last.
+type recent[V any] struct {
+	most  int
+	m     map[string]V
+	order []string // oldest first
+}
+
+func newRecent[V any](most int) recent[V] { return recent[V]{most: most, m: map[string]V{}} }
+
+// set returns the name that had to go, "" when there was room.
+func (r *recent[V]) set(name string, v V) (gone string) {
+	if _, have := r.m[name]; have {
+		r.order = slices.DeleteFunc(r.order, func(s string) bool { return s == name })
+	} else if len(r.m) >= r.most {
+		gone, r.order = r.order[0], r.order[1:]
+		delete(r.m, gone)
+	}
+	r.m[name] = v
+	r.order = append(r.order, name)
+	return gone
+}
 
 // names knows what the files of one input are to each other: which init segment a media file needs, which playlist lists
 // it. Paths are relative to the input and clean.
 type names struct {
 	mu        sync.Mutex
-	inits     map[string]*demux.Init
-	opening   map[string]int // init segments whose upload is under way
-	playlists map[string]*manifest.Playlist
-	mpds      map[string]*manifest.MPD
-	stems     map[string]string // directory and stem of a media file to the variant it was once found to belong to
-	languages map[string]string // of variants, as multivariant playlists say
-	texts     map[string][]byte // playlists and MPDs as received last
-	changed   chan struct{}     // closed and replaced at every change
+	inits     recent[*demux.Init]
+	opening   map[string]int    // init segments whose upload is under way
+	guessed   map[string]string // directory and stem of a media file to its init segment, where nothing says so
+	playlists recent[*manifest.Playlist]
+	mpds      recent[*manifest.MPD]
+	stems     recent[string] // directory and stem of a media file to the variant it was once found to belong to
+	called    recent[string] // path of a playlist to the variant of its files, where that is not made from the path
+	languages recent[string] // of media playlists, as multivariant playlists say
+	texts     recent[[]byte] // playlists and MPDs as received last
+	changed   chan struct{}  // closed and replaced at every change
 }
 
 func newNames() *names {
-	return &names{inits: map[string]*demux.Init{}, opening: map[string]int{}, playlists: map[string]*manifest.Playlist{},
-		mpds: map[string]*manifest.MPD{}, stems: map[string]string{}, languages: map[string]string{},
-		texts: map[string][]byte{}, changed: make(chan struct{})}
+	return &names{inits: newRecent[*demux.Init](maxNames), opening: map[string]int{}, guessed: map[string]string{},
+		playlists: newRecent[*manifest.Playlist](maxNames), mpds: newRecent[*manifest.MPD](maxNames),
+		stems: newRecent[string](maxNames), called: newRecent[string](maxNames), languages: newRecent[string](maxNames),
+		texts: newRecent[[]byte](maxTexts), changed: make(chan struct{})}
 }
+
+// stemKey is what the media files of one variant have in common.
+func stemKey(name string) string { return path.Dir(name) + "|" + mediaStem(name) }
 
 // update changes the names under the lock and wakes who waits.
 func (n *names) update(change func()) {
@@ -71,12 +102,15 @@ func (n *names) until(ctx context.Context, limit time.Duration, try func() bool)
 	}
 }
 
-func (n *names) setInit(name string, in *demux.Init) {
+// setInit remembers an init segment and returns the path of the one that is forgotten for it, "" for none.
+func (n *names) setInit(name string, in *demux.Init) (gone string) {
 	n.update(func() {
-		if _, have := n.inits[name]; have || len(n.inits) < maxNames {
-			n.inits[name] = in
+		if n.inits.m[name] == nil {
+			clear(n.guessed)
 		}
+		gone = n.inits.set(name, in)
 	})
+	return gone
 }
 
 // beginInit and endInit bracket the upload of a file that was an init segment before, or by its name is one.
@@ -93,7 +127,7 @@ func (n *names) endInit(name string) {
 func (n *names) looksLikeInit(name string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.inits[name] != nil {
+	if n.inits.m[name] != nil {
 		return true
 	}
 	_, ok := initStem(name)
@@ -102,22 +136,17 @@ func (n *names) looksLikeInit(name string) bool {
 
 // setPlaylist remembers a media playlist and reports whether its path is new.
 func (n *names) setPlaylist(name string, p *manifest.Playlist) (fresh bool) {
+	p.Segments = slices.Clone(p.Segments[max(0, len(p.Segments)-maxListed):])
 	n.update(func() {
-		_, have := n.playlists[name]
-		if have || len(n.playlists) < maxNames {
-			n.playlists[name] = p
-			fresh = !have
-		}
+		_, have := n.playlists.m[name]
+		n.playlists.set(name, p)
+		fresh = !have
 	})
 	return fresh
 }
 
 func (n *names) setMPD(name string, m *manifest.MPD) {
-	n.update(func() {
-		if _, have := n.mpds[name]; have || len(n.mpds) < maxNames {
-			n.mpds[name] = m
-		}
-	})
+	n.update(func() { n.mpds.set(name, m) })
 }
 
 // initFor returns the init segment that the media file name needs, waiting for it to arrive. A header that came under
@@ -127,23 +156,20 @@ func (n *names) initFor(ctx context.Context, name string) (*demux.Init, error) {
 		return own, nil
 	}
 	var found *demux.Init
-	began := time.Now()
-	ok := n.until(ctx, patienceInit, func() bool {
-		at, sure := n.initPath(name)
-		if at == "" || n.opening[at] > 0 || !sure && time.Since(began) < patienceGuess {
-			return false
+	find := func(guess bool) func() bool {
+		return func() bool {
+			at, sure := n.initPath(name)
+			if at == "" || n.opening[at] > 0 || n.inits.m[at] == nil || !sure && !guess {
+				return false
+			}
+			if !sure && len(n.guessed) < maxNames {
+				n.guessed[stemKey(name)] = at
+			}
+			found = n.inits.m[at]
+			return true
 		}
-		found = n.inits[at]
-		return found != nil
-	})
-	if !ok {
-		// Waking is by change; a guess ripens by time alone.
-		n.mu.Lock()
-		at, _ := n.initPath(name)
-		found = n.inits[at]
-		n.mu.Unlock()
 	}
-	if found == nil {
+	if !n.until(ctx, patienceGuess, find(false)) && !n.until(ctx, patienceInit-patienceGuess, find(true)) {
 		return nil, fmt.Errorf("%w: none arrived for %s within %s", demux.ErrNoInit, name, patienceInit)
 	}
 	return found, nil
@@ -152,14 +178,14 @@ func (n *names) initFor(ctx context.Context, name string) (*demux.Init, error) {
 // initPath returns the path of the init segment for a media file: what a manifest says (sure), what the names say
 // (sure), or else the only init segment in the directory.
 func (n *names) initPath(name string) (at string, sure bool) {
-	for at, p := range n.playlists {
+	for at, p := range n.playlists.m {
 		for i := range p.Segments {
 			if s := &p.Segments[i]; s.Map != "" && resolve(at, s.URI) == name {
 				return resolve(at, s.Map), true
 			}
 		}
 	}
-	for at, m := range n.mpds {
+	for at, m := range n.mpds.m {
 		for i := range m.Representations {
 			r := &m.Representations[i]
 			if rel, ok := relative(at, name); ok && r.Init != "" && r.Media(rel) {
@@ -170,7 +196,7 @@ func (n *names) initPath(name string) (at string, sure bool) {
 	stem := mediaStem(name)
 	var only string
 	count := 0
-	for p := range n.inits {
+	for p := range n.inits.m {
 		if path.Dir(p) != path.Dir(name) {
 			continue
 		}
@@ -182,130 +208,77 @@ func (n *names) initPath(name string) (at string, sure bool) {
 	}
 	if count == 1 {
 		s, ok := initStem(only)
-		return only, ok && s == stem
+		return only, ok && s == stem || n.guessed[stemKey(name)] == only
 	}
 	return "", false
-}
-
-// initStem returns what the name of an init segment shares with its media files: "stream0" of "init-stream0.m4s", ""
-// of "init.mp4". ok is false when the name does not say that it is an init segment.
-func initStem(name string) (stem string, ok bool) {
-	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
-	if ext := path.Ext(name); ext == ".init" || ext == ".header" {
-		return base, true
-	}
-	for _, word := range []string{"init", "header"} {
-		if s, found := strings.CutPrefix(base, word); found {
-			return strings.Trim(s, "-_."), true
-		}
-		if s, found := strings.CutSuffix(base, word); found {
-			return strings.Trim(s, "-_."), true
-		}
-	}
-	return "", false
-}
-
-// mediaStem returns the name of a media file without its number, its extension and the words that only say "segment".
-func mediaStem(name string) string {
-	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
-	trimmed := strings.TrimRight(base, "0123456789")
-	if sep := strings.TrimRight(trimmed, "-_."); sep != trimmed || trimmed == "" {
-		base = sep // "chunk-stream0-00001": the number stands apart
-	} else {
-		base = trimmed
-	}
-	for _, word := range []string{"chunk-", "chunk_", "segment-", "segment_", "seg-", "seg_"} {
-		if s, ok := strings.CutPrefix(base, word); ok && s != "" {
-			return s
-		}
-	}
-	return base
-}
-
-// generic stems say nothing about which variant a file belongs to when a directory does.
-var genericStems = map[string]bool{"": true, "seg": true, "segment": true, "index": true, "chunk": true, "media": true,
-	"stream": true, "fragment": true, "out": true, "main": true, "playlist": true, "init": true}
-
-// variantOf joins directory and stem to the name under which a file's tracks are known.
-func variantOf(dir, stem string) string {
-	dir = strings.Trim(strings.TrimPrefix(dir, "."), "/")
-	if dir != "" && genericStems[stem] {
-		return slug(dir)
-	}
-	return slug(strings.Trim(dir+"-"+stem, "-"))
-}
-
-// slug turns a name into a track ID: letters, digits and '-'.
-func slug(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-	}
-	out := strings.Trim(b.String(), "-")
-	if len(out) > 48 {
-		out = strings.Trim(out[:48], "-")
-	}
-	if out == "" {
-		return "main"
-	}
-	return out
 }
 
 // variant returns the name under which the tracks of an HLS media file are known, the same before and after a restart of
 // the encoder or of the server: that of the playlist that lists it, of the playlist whose name it begins with, or the
-// one it was given before; else, when no playlist turns up in time, one made from its path. fresh is the stem that was
-// learned, "" when nothing new was.
-func (n *names) variant(ctx context.Context, name string) (variant, fresh string) {
-	key := path.Dir(name) + "|" + mediaStem(name)
+// one it was given before; else, when no playlist turns up in time, one made from its path, which the first playlist that
+// lists such files then keeps. fresh says that something was learned that has to be remembered.
+func (n *names) variant(ctx context.Context, name string) (variant string, fresh bool) {
+	key := stemKey(name)
 	found := n.until(ctx, patiencePlaylist, func() bool {
-		if variant = n.listed(name); variant == "" {
-			variant = n.stems[key]
+		at := n.listed(name)
+		if at == "" {
+			variant = n.stems.m[key]
+			return variant != ""
 		}
-		return variant != ""
+		if variant = n.variantOf(at); n.called.m[at] == "" && n.stems.m[key] != "" && !n.taken(n.stems.m[key], at) {
+			variant, fresh = n.stems.m[key], variant != n.stems.m[key]
+			n.called.set(at, variant)
+		}
+		return true
 	})
 	if !found {
-		variant = variantOf(path.Dir(name), mediaStem(name))
-		n.update(func() {
-			if len(n.stems) < maxNames {
-				n.stems[key] = variant
-				fresh = key
-			}
-		})
+		variant, fresh = variantOf(path.Dir(name), mediaStem(name)), true
+		n.update(func() { n.stems.set(key, variant) })
 	}
 	return variant, fresh
 }
 
-func (n *names) listed(name string) string {
-	longest := ""
-	for at, p := range n.playlists {
-		stem := strings.TrimSuffix(at, path.Ext(at))
-		if rest, ok := strings.CutPrefix(strings.TrimSuffix(name, path.Ext(name)), stem); ok && len(stem) > len(longest) {
-			if strings.Trim(rest, "0123456789-_.") == "" && rest != "" {
-				longest = stem
-			}
+// variantOf returns the variant of the files that the playlist at lists.
+func (n *names) variantOf(at string) string {
+	if v := n.called.m[at]; v != "" {
+		return v
+	}
+	return variantOf(path.Dir(at), strings.TrimSuffix(path.Base(at), path.Ext(at)))
+}
+
+// taken reports whether another playlist than at is that of variant.
+func (n *names) taken(variant, at string) bool {
+	for other := range n.playlists.m {
+		if other != at && n.variantOf(other) == variant {
+			return true
 		}
+	}
+	return false
+}
+
+// listed returns the path of the playlist that lists name, or else of that with the longest name that name begins with.
+func (n *names) listed(name string) (at string) {
+	longest := 0
+	for where, p := range n.playlists.m {
 		for i := range p.Segments {
-			if resolve(at, p.Segments[i].URI) == name {
-				return variantOf(path.Dir(at), path.Base(stem))
+			if resolve(where, p.Segments[i].URI) == name {
+				return where
 			}
 		}
+		stem := strings.TrimSuffix(where, path.Ext(where))
+		rest, ok := strings.CutPrefix(strings.TrimSuffix(name, path.Ext(name)), stem)
+		if ok && len(stem) > longest && rest != "" && strings.Trim(rest, "0123456789-_.") == "" {
+			at, longest = where, len(stem)
+		}
 	}
-	if longest == "" {
-		return ""
-	}
-	return variantOf(path.Dir(longest), path.Base(longest))
+	return at
 }
 
 // programTime returns the UTC time that a playlist gives for the start of a media file, waiting a little for it; zero
 // when none says.
 func (n *names) programTime(ctx context.Context, name string) (at time.Time) {
 	n.until(ctx, patiencePlaylist, func() bool {
-		for where, p := range n.playlists {
+		for where, p := range n.playlists.m {
 			for i := range p.Segments {
 				if resolve(where, p.Segments[i].URI) == name {
 					at = p.Segments[i].ProgramDateTime
@@ -316,35 +289,4 @@ func (n *names) programTime(ctx context.Context, name string) (at time.Time) {
 		return false
 	})
 	return at
-}
-
-// resolve returns the path that ref, found in the file at, stands for. References with a scheme or a leading slash are
-// taken by what follows the last element they share with at's directory, as encoders print full URLs too.
-func resolve(at, ref string) string {
-	ref, _, _ = strings.Cut(ref, "?")
-	if _, rest, ok := strings.Cut(ref, "://"); ok {
-		if _, p, ok := strings.Cut(rest, "/"); ok {
-			ref = "/" + p
-		}
-	}
-	if !strings.HasPrefix(ref, "/") {
-		return path.Join(path.Dir(at), ref)
-	}
-	dir := path.Dir(at)
-	if dir == "." {
-		return path.Base(ref)
-	}
-	if i := strings.LastIndex(ref, "/"+dir+"/"); i >= 0 {
-		return ref[i+1:]
-	}
-	return path.Base(ref)
-}
-
-// relative returns name as seen from the directory of at; ok is false when it is not below it.
-func relative(at, name string) (string, bool) {
-	dir := path.Dir(at)
-	if dir == "." {
-		return name, true
-	}
-	return strings.CutPrefix(name, dir+"/")
 }

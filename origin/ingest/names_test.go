@@ -70,7 +70,7 @@ func TestAPlaylistSaysWhichVariantAndInitAFileBelongsTo(t *testing.T) {
 	require.Same(t, lo, got)
 	v, fresh := n.variant(shortly(t), "out_10.m4s")
 	require.Equal(t, "out-1", v)
-	require.Empty(t, fresh)
+	require.False(t, fresh)
 	v, _ = n.variant(shortly(t), "out_0123.m4s")
 	require.Equal(t, "out-0", v, "a file not listed yet goes by the playlist whose name it begins with")
 }
@@ -103,11 +103,11 @@ func TestAFileThatNoPlaylistListsKeepsItsName(t *testing.T) {
 		n := newNames()
 		v, fresh := n.variant(t.Context(), "seg0.ts")
 		require.Equal(t, "seg", v)
-		require.NotEmpty(t, fresh)
+		require.True(t, fresh)
 		n.setPlaylist("live.m3u8", &manifest.Playlist{})
 		v, fresh = n.variant(t.Context(), "seg1.ts")
 		require.Equal(t, "seg", v)
-		require.Empty(t, fresh)
+		require.False(t, fresh)
 
 		again := newNames()
 		again.restore(n.saved())

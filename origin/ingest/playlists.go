@@ -8,17 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"headwater/origin/ingest/demux"
 	"headwater/origin/ingest/manifest"
 )
 
-// maxManifest is the most bytes of a playlist or MPD, unpacked.
-const maxManifest = 8 << 20
+// Limits of a playlist or MPD in bytes, unpacked.
+const (
+	maxManifest = 8 << 20
+	maxText     = 256 << 10 // to be read back
+)
 
 // readManifest reads a playlist or MPD, packed with gzip or not.
 func readManifest(body io.Reader) ([]byte, error) {
@@ -54,9 +57,13 @@ func (p *push) playlist(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
 	}
+	before, _ := p.in.names.text(p.name)
 	p.in.names.setText(p.name, data)
 	if pl.Multivariant {
 		p.in.names.setLanguages(p.name, pl)
+		if bytes.Equal(before, data) {
+			return nil
+		}
 		return p.keep(ctx, data)
 	}
 	if p.in.names.setPlaylist(p.name, pl) {
@@ -107,7 +114,7 @@ func (p *push) hls() bool {
 func (n *names) inited(name string) *demux.Init {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.inits[name]
+	return n.inits.m[name]
 }
 
 func (n *names) initKnown(name string) (at string, sure bool) {
@@ -119,15 +126,15 @@ func (n *names) initKnown(name string) (at string, sure bool) {
 func (n *names) text(name string) ([]byte, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	t, ok := n.texts[name]
+	t, ok := n.texts.m[name]
 	return t, ok
 }
 
 func (n *names) setText(name string, data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, have := n.texts[name]; (have || len(n.texts) < maxNames) && len(data) <= 1<<20 {
-		n.texts[name] = data
+	if len(data) <= maxText {
+		n.texts.set(name, data)
 	}
 }
 
@@ -136,10 +143,8 @@ func (n *names) setLanguages(at string, pl *manifest.Playlist) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, r := range pl.Renditions {
-		if r.Language != "" && r.URI != "" && len(n.languages) < maxNames {
-			where := resolve(at, r.URI)
-			stem := strings.TrimSuffix(path.Base(where), path.Ext(where))
-			n.languages[variantOf(path.Dir(where), stem)] = r.Language
+		if r.Language != "" && r.URI != "" {
+			n.languages.set(resolve(at, r.URI), r.Language)
 		}
 	}
 }
@@ -147,36 +152,37 @@ func (n *names) setLanguages(at string, pl *manifest.Playlist) {
 func (n *names) language(variant string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.languages[variant]
+	for at, lang := range n.languages.m {
+		if n.variantOf(at) == variant {
+			return lang
+		}
+	}
+	return ""
 }
 
 // savedNames is what names keep over a restart.
 type savedNames struct {
 	Playlists []string          `json:"playlists"`
 	Stems     map[string]string `json:"stems"`
+	Called    map[string]string `json:"called,omitempty"`
 }
 
 func (n *names) saved() savedNames {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := savedNames{Stems: map[string]string{}}
-	for at := range n.playlists {
-		s.Playlists = append(s.Playlists, at)
-	}
-	slices.Sort(s.Playlists)
-	for k, v := range n.stems {
-		s.Stems[k] = v
-	}
-	return s
+	return savedNames{Playlists: slices.Clone(n.playlists.order), Stems: maps.Clone(n.stems.m), Called: maps.Clone(n.called.m)}
 }
 
 func (n *names) restore(s savedNames) {
 	n.update(func() {
 		for _, at := range s.Playlists {
-			n.playlists[at] = &manifest.Playlist{}
+			n.playlists.set(at, &manifest.Playlist{})
 		}
 		for k, v := range s.Stems {
-			n.stems[k] = v
+			n.stems.set(k, v)
+		}
+		for k, v := range s.Called {
+			n.called.set(k, v)
 		}
 	})
 }

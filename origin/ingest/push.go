@@ -2,11 +2,13 @@ package ingest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -16,16 +18,18 @@ import (
 // push is one upload of media: what it is part of, and what has come of it so far.
 type push struct {
 	*intake
-	in     *input
-	name   string          // path below the input, clean
-	client context.Context // ends when the client leaves, or has sent everything and closes
-	now    func() time.Time
-	log    *slog.Logger
-
-	lanes   map[*demux.Track]lane
-	body    *patientBody
+	in      *input
+	name    string // path below the input, clean
 	encoder string // User-Agent
-	dups    int    // copies dropped
+	body    *patientBody
+	limits  demux.Limits
+	now     func() time.Time
+	log     *slog.Logger
+
+	init    *demux.Init // header in force
+	endless bool        // the upload began with its header: it is a stream to be cut, not a file
+	left    bool        // the other input took over in the middle of a file
+	lanes   map[*demux.Track]lane
 }
 
 // lane takes the fragments of one track of an upload.
@@ -37,92 +41,114 @@ type lane interface {
 }
 
 // mp4 receives a fragmented MP4 box stream: an init segment, media segments, or an endless stream of both.
-func (p *push) mp4(ctx context.Context, lim demux.Limits) error {
+func (p *push) mp4(ctx context.Context) error {
 	br := bufio.NewReaderSize(p.body, 32<<10)
 	head, err := br.Peek(8)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
 	}
-	var in *demux.Init
 	if len(head) == 8 {
 		switch string(head[4:]) {
 		case "ftyp", "moov":
 		default:
-			if in, err = p.in.names.initFor(p.client, p.name); err != nil {
+			if p.init, err = p.in.names.initFor(ctx, p.name); err != nil {
 				return err
 			}
 		}
 	}
-	r := demux.NewMP4Reader(br, in, lim)
-	defer p.closeAll(ctx, false)
-	endless, empty := false, true
-	for {
+	r := demux.NewMP4Reader(br, p.init, p.limits)
+	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
+	for empty := true; ; empty = false {
 		ev, err := r.Next()
-		empty = empty && ev.Init == nil && ev.Fragment == nil
 		switch {
 		case errors.Is(err, io.EOF) && empty:
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
 			return p.closeAll(ctx, true)
 		case err != nil:
-			if endless {
-				// The encoder is gone: keep what came whole.
-				return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, true))
-			}
-			return fmt.Errorf("%s: %w", p.name, err)
 		case ev.Init != nil:
-			endless = true
-			p.body.limit = 0
-			if err := p.initArrived(ctx, ev.Init); err != nil {
-				return err
-			}
-			in = ev.Init
-		case ev.Fragment != nil:
-			if err := p.fragment(ctx, in, ev.Fragment, endless); err != nil {
-				return err
-			}
+			err = p.initArrived(ctx, ev.Init)
+		default:
+			err = p.fragment(ctx, ev.Fragment)
+		}
+		if err != nil {
+			// Of an endless stream what came whole is kept, of a file nothing.
+			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.endless))
 		}
 	}
 }
 
 // initArrived remembers an init segment, over a restart too: encoders do not send it again.
 func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
-	if have := p.in.names.inited(p.name); have != nil && string(have.Raw) == string(in.Raw) {
+	if p.init != nil && p.init != in {
+		// Other tracks begin: what the lanes hold of those before is complete.
+		if err := p.closeAll(ctx, true); err != nil {
+			return err
+		}
+	}
+	p.init, p.endless, p.body.limit = in, true, 0
+	if have := p.in.names.inited(p.name); have != nil && bytes.Equal(have.Raw, in.Raw) {
 		return nil
 	}
 	if err := p.keep(ctx, in.Raw); err != nil {
 		return err
 	}
-	p.in.names.setInit(p.name, in)
-	return nil
+	return p.forget(ctx, p.in.names.setInit(p.name, in))
 }
 
 // fragment hands a fragment to the lane of its track.
-func (p *push) fragment(ctx context.Context, in *demux.Init, f *demux.Fragment, endless bool) error {
-	l := p.lanes[f.Track]
+func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
+	if p.left {
+		return nil // the reader skips the fragment's body
+	}
 	if !p.claim(p.in.number, p.now()) {
 		p.seen.Standby(p.id, p.in.number)
-		return p.closeAll(ctx, true) // the reader skips the fragment's body
+		p.left = !p.endless
+		return p.closeAll(ctx, p.endless)
+	}
+	l := p.lanes[f.Track]
+	if p.unending(l) {
+		p.endless, p.body.limit = true, 0
+		if err := p.closeAll(ctx, true); err != nil {
+			return err
+		}
+		l = nil
 	}
 	if l == nil {
 		variant, err := p.variant(ctx)
 		if err != nil {
 			return err
 		}
-		tr, c, err := p.track(ctx, variant, f, len(in.Tracks) > 1)
+		tr, c, err := p.track(ctx, variant, f, len(p.init.Tracks) > 1)
 		if err != nil {
 			return err
 		}
-		l = p.lane(tr, c, endless)
+		l = p.lane(tr, c)
 		p.lanes[f.Track] = l
 	}
 	return l.add(ctx, f)
 }
 
-func (p *push) lane(tr media.Track, c *media.Config, endless bool) lane {
+// longestFile is how much media one upload to a Streams() URL may hold and still be one segment. A stream whose header came
+// in an upload of its own cannot be told from a segment by how it begins.
+const longestFile = 20 * time.Second
+
+func (p *push) unending(l lane) bool {
+	file, ok := l.(*fileLane)
+	if !ok || file.open == nil {
+		return false
+	}
+	if _, stream := streamName(p.name); !stream {
+		return false
+	}
+	long := media.At(file.open.end-file.open.at.Start, file.track.Timescale).Duration()
+	return long >= max(longestFile, 4*p.channel.Load().CutDuration())
+}
+
+func (p *push) lane(tr media.Track, c *media.Config) lane {
 	file := &fileLane{push: p, track: tr, config: c}
 	switch {
-	case !endless:
+	case !p.endless:
 		return file
 	case tr.Kind == media.Video:
 		return newVideoLane(file)
@@ -142,8 +168,8 @@ func (p *push) closeAll(ctx context.Context, whole bool) error {
 }
 
 // ts receives one MPEG-TS segment.
-func (p *push) ts(ctx context.Context, lim demux.Limits) error {
-	frags, err := demux.ReadTS(p.body, lim)
+func (p *push) ts(ctx context.Context) error {
+	frags, err := demux.ReadTS(p.body, p.limits)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
@@ -158,14 +184,14 @@ func (p *push) ts(ctx context.Context, lim demux.Limits) error {
 	if err != nil {
 		return err
 	}
-	defer p.closeAll(ctx, false)
+	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for i := range frags {
 		f := &frags[i]
 		tr, c, err := p.track(ctx, variant, f, true)
 		if err != nil {
 			return err
 		}
-		l := p.lane(tr, c, false)
+		l := p.lane(tr, c)
 		p.lanes[f.Track] = l
 		if err := l.add(ctx, f); err != nil {
 			return err
@@ -181,12 +207,12 @@ func (p *push) variant(ctx context.Context) (string, error) {
 	}
 	if at, sure := p.in.names.initKnown(p.name); sure {
 		if s, ok := initStem(at); ok && s == mediaStem(p.name) {
-			return variantOf(dirOf(p.name), s), nil
+			return variantOf(path.Dir(p.name), s), nil
 		}
 	}
 	v, fresh := p.in.names.variant(ctx, p.name)
-	if fresh != "" {
-		p.log.Debug("no playlist lists the segment: named by its path", "variant", v, "name", p.name)
+	if fresh {
+		p.log.Debug("no playlist listed the segment: named by its path", "variant", v, "name", p.name)
 		return v, p.in.rememberNames(ctx)
 	}
 	return v, nil

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"headwater/origin/channel"
@@ -43,26 +44,32 @@ type segment struct {
 	delay  int64 // ticks by which samples are decoded before the time that they would be without reordering
 	count  uint32
 	head   []byte
+	copies *sync.Pool
+	failed error // of a write: what was written is not whole
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
 // place is taken: nothing has been written.
-func openSegment(ctx context.Context, store *storage.Store, id channel.ID, tl *timeline.Timeline, tr media.Track,
-	c *media.Config, at placed) (*segment, error) {
-	if err := tl.Reserve(tr.ID, at.Start); err != nil {
+func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Config, at placed) (*segment, error) {
+	if err := t.tl.Reserve(tr.ID, at.Start); err != nil {
 		return nil, fmt.Errorf("track %s at %d: %w", tr.ID, at.Start, err)
 	}
-	up, err := store.Create(ctx, SegmentKey(id, tr.ID, at.Start), storage.Attrs{})
+	up, err := t.store.Create(ctx, SegmentKey(t.id, tr.ID, at.Start), storage.Attrs{})
 	if err != nil {
-		tl.Release(tr.ID, at.Start)
+		t.tl.Release(tr.ID, at.Start)
 		return nil, err
 	}
-	return &segment{tl: tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start}, nil
+	return &segment{tl: t.tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start, copies: t.copies}, nil
 }
 
 // write appends one fragment; time is its decode time in UTC ticks, as demux normalises it, and reorder what the source
 // needs to reorder pictures. The samples are changed, the body is streamed through.
 func (s *segment) write(time, reorder int64, samples []cmaf.Sample, body io.Reader) error {
+	s.failed = s.append(time, reorder, samples, body)
+	return s.failed
+}
+
+func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Reader) error {
 	if s.count == 0 {
 		s.delay = reorderDelay(reorder, samples)
 	}
@@ -83,7 +90,9 @@ func (s *segment) write(time, reorder int64, samples []cmaf.Sample, body io.Read
 	if _, err := w.Write(s.head); err != nil {
 		return err
 	}
-	n, err := io.Copy(w, body)
+	buf := s.copies.Get().(*[]byte)
+	defer s.copies.Put(buf)
+	n, err := io.CopyBuffer(w, body, *buf)
 	if err != nil {
 		return err
 	}
@@ -106,8 +115,12 @@ func reorderDelay(reorder int64, samples []cmaf.Sample) int64 {
 	return reorder
 }
 
-// finish makes the segment durable, then records it, then shows it.
+// finish makes the segment durable, then records it, then shows it. A segment that could not be written whole is dropped.
 func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, error) {
+	if s.failed != nil {
+		s.abort()
+		return media.Segment{}, s.failed
+	}
 	if s.end <= s.at.Start {
 		s.abort()
 		return media.Segment{}, fmt.Errorf("%w: segment without duration", demux.ErrMalformed)
@@ -119,6 +132,13 @@ func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, err
 	seg := media.Segment{Start: s.at.Start, Duration: s.end - s.at.Start, Size: s.size, Part: s.at.Part, Config: s.config,
 		Hash: binary.BigEndian.Uint64(s.hash.Sum(nil)), Arrived: now.UnixMilli()}
 	return s.tl.Append(ctx, s.track.ID, timeline.Add{Segment: seg, Step: s.step, Locked: s.at.Locked})
+}
+
+// copyBuffer is the size in bytes of the buffers through which bodies pass to storage.
+const copyBuffer = 128 << 10
+
+func newCopies() *sync.Pool {
+	return &sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 }
 
 // abort drops what was written.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,18 +13,20 @@ import (
 	"headwater/packager/media"
 )
 
-// keptAnchors is how many encoder sessions of an input are remembered: one, and those that tracks still leave.
-const keptAnchors = 4
+// How many encoder sessions of an input are remembered: keptAnchors of them, and those that tracks still belong to, as where
+// each rendition has an encoder process of its own; mostAnchors in all.
+const (
+	keptAnchors = 4
+	mostAnchors = 32
+)
 
 // input is one of the two places where an encoder pushes to a channel: its sessions, and what its names mean.
-// Fields behind mu change rarely and are journaled as a note before they are used.
 type input struct {
 	number int
 	tl     *timeline.Timeline
 	names  *names
-
-	mu   sync.Mutex // held while a session begins, which is rare and writes to the journal
-	memo memo
+	feed   *feed
+	memo   memo // guarded by feed.mu; journaled as a note before it is used
 }
 
 // memo is what an input remembers over a restart of the server.
@@ -32,13 +36,35 @@ type memo struct {
 	Tracks  map[string]int `json:"tracks"`  // track ID to ordinal of its anchor
 }
 
-func newInput(number int, tl *timeline.Timeline, names *names) *input {
-	in := &input{number: number, tl: tl, names: names, memo: memo{Tracks: map[string]int{}}}
-	if raw := tl.Noted(in.noteKey()); raw != nil {
-		// A note that cannot be read costs a discontinuity, no more.
-		if err := json.Unmarshal(raw, &in.memo); err != nil || in.memo.Tracks == nil {
-			in.memo = memo{Tracks: map[string]int{}}
-		}
+// feed is what the inputs of a channel share: which of them was placed on the timeline last.
+type feed struct {
+	mu  sync.Mutex // held while a session begins, which is rare and writes to the journal
+	now feeding
+}
+
+// feeding is journaled under feedKey when it changes.
+type feeding struct {
+	Input int       `json:"input"` // 0: none yet
+	Clock clockKind `json:"clock"`
+}
+
+const feedKey = "input/active"
+
+func newFeed(tl *timeline.Timeline) *feed {
+	f := &feed{}
+	if raw := tl.Noted(feedKey); raw != nil && json.Unmarshal(raw, &f.now) != nil {
+		f.now = feeding{} // costs a discontinuity, no more
+	}
+	return f
+}
+
+func newInput(number int, tl *timeline.Timeline, names *names, f *feed) *input {
+	in := &input{number: number, tl: tl, names: names, feed: f}
+	if raw := tl.Noted(in.noteKey()); raw != nil && json.Unmarshal(raw, &in.memo) != nil {
+		in.memo = memo{} // costs a discontinuity, no more
+	}
+	if in.memo.Tracks == nil {
+		in.memo.Tracks = map[string]int{}
 	}
 	return in
 }
@@ -58,29 +84,32 @@ type placed struct {
 // begins a new part.
 func (in *input) place(ctx context.Context, track string, c *media.Config, s stamp, now time.Time,
 	pdt func() time.Time) (placed, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+	in.feed.mu.Lock()
+	defer in.feed.mu.Unlock()
 	ordinal, start, ok := in.find(track, s, now)
 	if !ok {
-		in.mu.Unlock()
+		in.feed.mu.Unlock()
 		at := pdt()
-		in.mu.Lock()
+		in.feed.mu.Lock()
 		if ordinal, start, ok = in.find(track, s, now); !ok {
-			a, first := newAnchor(s, at, now, in.tl.Earliest())
-			start = first
-			if err := in.begin(ctx, a, media.At(start, s.Scale)); err != nil {
+			var err error
+			if ordinal, start, err = in.begin(ctx, s, at, now); err != nil {
 				return placed{}, err
 			}
-			ordinal = in.memo.First + len(in.memo.Anchors) - 1
 		}
 	}
+	clock := in.anchor(ordinal).Kind
+	if err := in.follow(ctx, clock, false, media.At(start, s.Scale)); err != nil {
+		return placed{}, err
+	}
 	if have, known := in.memo.Tracks[track]; !known || have != ordinal {
-		in.memo.Tracks[track] = ordinal
-		if err := in.remember(ctx); err != nil {
+		next := in.memo.copy()
+		next.Tracks[track] = ordinal
+		if err := in.remember(ctx, next); err != nil {
 			return placed{}, err
 		}
 	}
-	p := placed{Start: start, Shift: start - s.Ticks, Locked: in.anchor(ordinal).Kind == clockEpoch}
+	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch}
 	var err error
 	p.Part, err = in.part(ctx, track, c, start, s)
 	return p, err
@@ -88,8 +117,8 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 
 // resume maps the next segment of an endless stream whose beginning was placed at: the shift stays.
 func (in *input) resume(ctx context.Context, track string, c *media.Config, s stamp, at placed) (placed, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+	in.feed.mu.Lock()
+	defer in.feed.mu.Unlock()
 	at.Start = s.Ticks + at.Shift
 	var err error
 	at.Part, err = in.part(ctx, track, c, at.Start, s)
@@ -98,14 +127,19 @@ func (in *input) resume(ctx context.Context, track string, c *media.Config, s st
 
 func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.memo.First] }
 
-// find returns the newest session that s fits, and where it starts in it.
+// find returns the newest session that s fits, and where it starts in it. When the other input fed the timeline until now,
+// only clocks that are UTC go on: two encoders agree on nothing else.
 func (in *input) find(track string, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
 	for i := len(in.memo.Anchors) - 1; i >= 0; i-- {
+		a := in.memo.Anchors[i]
+		if in.switches() && a.Kind != clockEpoch {
+			continue
+		}
 		ordinal = in.memo.First + i
 		have, joined := in.memo.Tracks[track]
-		start, ok = in.memo.Anchors[i].fits(s, last.End(), has && joined && have == ordinal, now)
-		if ok && has && have != ordinal && start < last.End() && in.memo.Anchors[i].Kind != clockEpoch {
+		start, ok = a.fits(s, last.End(), has && joined && have == ordinal, now)
+		if ok && has && have != ordinal && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
 			ok = false // the track has moved on already
 		}
 		if ok {
@@ -115,34 +149,77 @@ func (in *input) find(track string, s stamp, now time.Time) (ordinal int, start 
 	return 0, 0, false
 }
 
-// begin adds a session and, unless the clock was and stays UTC, a new part of the timeline.
-func (in *input) begin(ctx context.Context, a anchor, start media.Time) error {
-	n := len(in.memo.Anchors)
-	seamless := a.Kind == clockEpoch && n > 0 && in.memo.Anchors[n-1].Kind == clockEpoch
-	if _, any := in.tl.CurrentPart(); !any || !seamless {
+// switches reports whether the other input was the last to be placed on the timeline.
+func (in *input) switches() bool { return in.feed.now.Input != 0 && in.feed.now.Input != in.number }
+
+// begin adds a session.
+func (in *input) begin(ctx context.Context, s stamp, pdt, now time.Time) (ordinal int, start int64, err error) {
+	a, start := newAnchor(s, pdt, now, in.tl.Earliest())
+	if err := in.follow(ctx, a.Kind, true, media.At(start, s.Scale)); err != nil {
+		return 0, 0, err
+	}
+	next := in.memo.copy()
+	next.Anchors = append(next.Anchors, a)
+	next.trim()
+	if err := in.remember(ctx, next); err != nil {
+		return 0, 0, err
+	}
+	return next.First + len(next.Anchors) - 1, start, nil
+}
+
+// follow makes the input the one that feeds the timeline. It begins a part where a session begins or the other input fed
+// until now, unless the clock was and stays UTC.
+func (in *input) follow(ctx context.Context, clock clockKind, fresh bool, start media.Time) error {
+	f := feeding{in.number, clock}
+	_, any := in.tl.CurrentPart()
+	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch
+	if !any || !seamless && (fresh || in.switches()) {
 		if _, err := in.tl.BeginPart(ctx, start); err != nil {
 			return err
 		}
 	}
-	in.memo.Anchors = append(in.memo.Anchors, a)
-	for len(in.memo.Anchors) > keptAnchors {
-		in.memo.Anchors = in.memo.Anchors[1:]
-		in.memo.First++
+	if f == in.feed.now {
+		return nil
 	}
-	for id, ordinal := range in.memo.Tracks {
-		if ordinal < in.memo.First {
-			delete(in.memo.Tracks, id)
-		}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("encode active input: %w", err)
 	}
-	return in.remember(ctx)
+	if err := in.tl.Note(ctx, feedKey, raw); err != nil {
+		return err
+	}
+	in.feed.now = f
+	return nil
 }
 
-func (in *input) remember(ctx context.Context) error {
-	raw, err := json.Marshal(in.memo)
+func (in *input) remember(ctx context.Context, next memo) error {
+	raw, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("encode input memory: %w", err)
 	}
-	return in.tl.Note(ctx, in.noteKey(), raw)
+	if err := in.tl.Note(ctx, in.noteKey(), raw); err != nil {
+		return err
+	}
+	in.memo = next
+	return nil
+}
+
+func (m memo) copy() memo {
+	m.Anchors, m.Tracks = slices.Clone(m.Anchors), maps.Clone(m.Tracks)
+	return m
+}
+
+// trim forgets the oldest sessions.
+func (m *memo) trim() {
+	used := map[int]bool{}
+	for _, ordinal := range m.Tracks {
+		used[ordinal] = true
+	}
+	for n := len(m.Anchors); n > keptAnchors && (!used[m.First] || n > mostAnchors); n-- {
+		m.Anchors = m.Anchors[1:]
+		m.First++
+	}
+	maps.DeleteFunc(m.Tracks, func(_ string, ordinal int) bool { return ordinal < m.First })
 }
 
 // part returns the part that a segment of track at start belongs to: the newest that has begun by its middle. A track

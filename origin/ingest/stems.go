@@ -1,0 +1,158 @@
+package ingest
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// This file is what names say by themselves.
+
+// fileKind is what an upload is by its name.
+type fileKind uint8
+
+const (
+	fileOther fileKind = iota
+	filePlaylist
+	fileMPD
+	fileTS
+	fileMP4
+)
+
+func kindOf(name string) fileKind {
+	if _, stream := streamName(name); stream {
+		return fileMP4
+	}
+	switch strings.ToLower(path.Ext(name)) {
+	case ".m3u8", ".m3u":
+		return filePlaylist
+	case ".mpd":
+		return fileMPD
+	case ".ts", ".m2ts":
+		return fileTS
+	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
+		return fileMP4
+	}
+	return fileOther
+}
+
+func isPlaylist(name string) bool { return kindOf(name) == filePlaylist }
+
+// initStem returns what the name of an init segment shares with its media files: "stream0" of "init-stream0.m4s", ""
+// of "init.mp4". ok is false when the name does not say that it is an init segment.
+func initStem(name string) (stem string, ok bool) {
+	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
+	if ext := path.Ext(name); ext == ".init" || ext == ".header" {
+		return base, true
+	}
+	for _, word := range []string{"init", "header"} {
+		if s, found := strings.CutPrefix(base, word); found {
+			return strings.Trim(s, "-_."), true
+		}
+		if s, found := strings.CutSuffix(base, word); found {
+			return strings.Trim(s, "-_."), true
+		}
+	}
+	return "", false
+}
+
+// mediaStem returns the name of a media file without its number, its extension and the words that only say "segment".
+func mediaStem(name string) string {
+	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
+	trimmed := strings.TrimRight(base, "0123456789")
+	if sep := strings.TrimRight(trimmed, "-_."); sep != trimmed || trimmed == "" {
+		base = sep // "chunk-stream0-00001": the number stands apart
+	} else {
+		base = trimmed
+	}
+	for _, word := range []string{"chunk-", "chunk_", "segment-", "segment_", "seg-", "seg_"} {
+		if s, ok := strings.CutPrefix(base, word); ok && s != "" {
+			return s
+		}
+	}
+	return base
+}
+
+// generic stems say nothing about which variant a file belongs to when a directory does.
+var genericStems = map[string]bool{"": true, "seg": true, "segment": true, "index": true, "chunk": true, "media": true,
+	"stream": true, "fragment": true, "out": true, "main": true, "playlist": true, "init": true}
+
+// variantOf joins directory and stem to the name under which a file's tracks are known.
+func variantOf(dir, stem string) string {
+	dir = strings.Trim(strings.TrimPrefix(dir, "."), "/")
+	if dir != "" && genericStems[stem] {
+		return slug(dir)
+	}
+	return slug(strings.Trim(dir+"-"+stem, "-"))
+}
+
+// slug turns a name into a track ID: letters, digits and '-'.
+func slug(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	out := strings.Trim(b.String(), "-")
+	if len(out) > 48 || strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		// What is left out may be all that tells two names apart.
+		sum := fnv.New32a()
+		_, _ = sum.Write([]byte(s))
+		out = fmt.Sprintf("%s-%08x", strings.Trim(out[:min(len(out), 39)], "-"), sum.Sum32())
+	}
+	return cmp.Or(strings.Trim(out, "-"), "main")
+}
+
+// resolve returns the path that ref, found in the file at, stands for. References with a scheme or a leading slash are
+// taken by what follows the last element they share with at's directory, as encoders print full URLs too.
+func resolve(at, ref string) string {
+	ref, query, _ := strings.Cut(ref, "?")
+	if file := fileParameter(query); file != "" {
+		ref = file
+	}
+	if _, rest, ok := strings.Cut(ref, "://"); ok {
+		if _, p, ok := strings.Cut(rest, "/"); ok {
+			ref = "/" + p
+		}
+	}
+	if !strings.HasPrefix(ref, "/") {
+		return path.Join(path.Dir(at), ref)
+	}
+	dir := path.Dir(at)
+	if dir == "." {
+		return path.Base(ref)
+	}
+	if i := strings.LastIndex(ref, "/"+dir+"/"); i >= 0 {
+		return ref[i+1:]
+	}
+	return path.Base(ref)
+}
+
+// relative returns name as seen from the directory of at; ok is false when it is not below it.
+func relative(at, name string) (string, bool) {
+	dir := path.Dir(at)
+	if dir == "." {
+		return name, true
+	}
+	return strings.CutPrefix(name, dir+"/")
+}
+
+// fileParameter returns the name that YouTube-style URLs carry in their query, "" when there is none.
+func fileParameter(query string) string {
+	if !strings.Contains(query, "file=") {
+		return ""
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return ""
+	}
+	return values.Get("file")
+}
