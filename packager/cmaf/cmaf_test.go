@@ -90,7 +90,7 @@ func TestAnIndependentParserUnderstandsStoredSegments(t *testing.T) {
 	file, err := mp4.DecodeFile(bytes.NewReader(stored(t, media.Video, f)))
 	require.NoError(t, err)
 	require.Len(t, file.Segments, 1)
-	require.True(t, file.Segments[0].Styp.HasBrand("cmfs"))
+	require.Equal(t, "cmfs", file.Segments[0].Styp.MajorBrand())
 	moof := file.Segments[0].Fragments[0].Moof
 	require.Equal(t, uint32(7), moof.Mfhd.SequenceNumber)
 	require.Equal(t, uint64(f.DecodeTime), moof.Traf.Tfdt.BaseMediaDecodeTime())
