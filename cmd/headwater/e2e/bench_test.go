@@ -69,7 +69,7 @@ func largeSegment(t testing.TB) pushed {
 	file := filepath.Join(t.TempDir(), "large.mp4")
 	out, err := exec.Command("ffmpeg", strings.Fields("-nostdin -hide_banner -loglevel error -f lavfi -i"+
 		" testsrc2=size=640x360:rate=25,noise=alls=100:allf=t -c:v libx264 -preset ultrafast -tune zerolatency -g 50"+
-		" -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p -b:v 4960k -minrate 4960k -maxrate 4960k -bufsize 400k -t 2"+
+		" -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p -b:v 6030k -minrate 6030k -maxrate 6030k -bufsize 500k -t 2"+
 		" -video_track_timescale 90000 -f mp4 -movflags cmaf+empty_moov+separate_moof+default_base_moof+frag_keyframe "+file)...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return split(t, file)
