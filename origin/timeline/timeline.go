@@ -21,9 +21,10 @@ import (
 
 // Errors that a caller can match.
 var (
-	ErrNotYet    = errors.New("not available yet")                  // may exist soon
-	ErrGone      = errors.New("not available any more")             // left the timeline, or was never there
-	ErrNoTrack   = errors.New("no such track")                      // the channel has no such track or configuration
+	ErrNotYet    = errors.New("not available yet")      // may exist soon
+	ErrGone      = errors.New("not available any more") // left the timeline, or was never there
+	ErrNoTrack   = errors.New("no such track")          // the channel has no such track or configuration
+	ErrChanged   = errors.New("track changes kind or timescale")
 	ErrDuplicate = errors.New("segment is already there")           // same track and start
 	ErrOverlap   = errors.New("segment overlaps one already there") // neither a duplicate nor in a free place
 	// ErrBackwards: no number is left for the segment. It came late and those around it have consecutive numbers, or
@@ -139,7 +140,7 @@ func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, e
 			return encodeTrack(have.index, tr), nil
 		}
 		if have.Kind != tr.Kind || have.Timescale != tr.Timescale {
-			return nil, fmt.Errorf("track %s changes from %s at %d to %s at %d ticks per second",
+			return nil, fmt.Errorf("%w: %s from %s at %d to %s at %d ticks per second", ErrChanged,
 				tr.ID, have.Kind, have.Timescale, tr.Kind, tr.Timescale)
 		}
 		tr.Bitrate = have.Bitrate
