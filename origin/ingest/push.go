@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"headwater/origin/ingest/demux"
+	"headwater/origin/timeline"
 	"headwater/packager/media"
 )
 
@@ -238,10 +239,16 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 		}
 		tr.Bitrate = int(media.At(size*8*int64(d.Timescale)/dur, 1).Ticks+999) / 1000 * 1000
 	}
-	tr, err := p.tl.SetTrack(ctx, tr)
-	if err != nil {
-		return tr, nil, fmt.Errorf("%w: %w", demux.ErrUnsupported, err)
+	set, err := p.tl.SetTrack(ctx, tr)
+	if errors.Is(err, timeline.ErrChanged) {
+		// An encoder that began again at another frame rate, say: what a track has stored cannot change, so there is a second.
+		tr.ID = fmt.Sprintf("%s-%c%d", tr.ID, tr.Kind.String()[0], tr.Timescale)
+		set, err = p.tl.SetTrack(ctx, tr)
 	}
+	if err != nil {
+		return tr, nil, err
+	}
+	tr = set
 	c, err := p.tl.SetConfig(ctx, tr.ID, d.Config)
 	return tr, c, err
 }

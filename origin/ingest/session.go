@@ -131,13 +131,20 @@ func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.
 // only clocks that are UTC go on: two encoders agree on nothing else.
 func (in *input) find(track string, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
+	have, joined := in.memo.Tracks[track]
+	if has && joined && !in.switches() {
+		// What continues its own session stays in it, though another may have begun meanwhile.
+		start, ok = in.anchor(have).fits(s, last.End(), true, now)
+		if ok && abs(media.At(start-last.End(), s.Scale).Duration()) <= s.length()/4 {
+			return have, start, true
+		}
+	}
 	for i := len(in.memo.Anchors) - 1; i >= 0; i-- {
 		a := in.memo.Anchors[i]
 		if in.switches() && a.Kind != clockEpoch {
 			continue
 		}
 		ordinal = in.memo.First + i
-		have, joined := in.memo.Tracks[track]
 		start, ok = a.fits(s, last.End(), has && joined && have == ordinal, now)
 		if ok && has && have != ordinal && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
 			ok = false // the track has moved on already
