@@ -31,7 +31,7 @@ type Source interface {
 type Options struct {
 	Now           func() time.Time
 	ManifestBytes int64                    // memory for rendered manifests: 64 MiB
-	SegmentBytes  int64                    // memory for repackaged segments: 256 MiB
+	SegmentBytes  int64                    // memory for repackaged segments: 64 MiB
 	TimePath      string                   // path on the public listener that tells the time of day, for DASH clients
 	Secure        func(*http.Request) bool // whether the client's side is HTTPS; nil: by r.TLS
 }
@@ -42,11 +42,18 @@ type Handler struct {
 	opt       Options
 	warm      *memo[warmKey, manifestKey]
 	manifests *memo[manifestKey, *rendered]
-	segments  *memo[string, []byte]
+	segments  *memo[string, []byte] // transport streams
+	fragments *memo[string, moof]   // Smooth
+	memory    buffers               // of segments
 }
 
-// warmBytes is the memory for knowing which manifest answers which request.
-const warmBytes = 4 << 20
+// warmBytes is the memory for knowing which manifest answers which request, moofBytes for the headers of fragments, and
+// spareBytes for buffers that are between two uses.
+const (
+	warmBytes  = 4 << 20
+	moofBytes  = 8 << 20
+	spareBytes = 32 << 20
+)
 
 // New returns a Handler that reads media from source.
 func New(source Source, opt Options) *Handler {
@@ -57,15 +64,18 @@ func New(source Source, opt Options) *Handler {
 		opt.ManifestBytes = 64 << 20
 	}
 	if opt.SegmentBytes == 0 {
-		opt.SegmentBytes = 256 << 20
+		opt.SegmentBytes = 64 << 20
 	}
 	if opt.Secure == nil {
 		opt.Secure = func(r *http.Request) bool { return r.TLS != nil }
 	}
-	return &Handler{source: source, opt: opt,
+	h := &Handler{source: source, opt: opt, memory: buffers{limit: spareBytes},
 		warm:      newMemo(warmBytes, func(k warmKey, _ manifestKey) int64 { return 1024 + int64(len(k.host)+3*len(k.shift.query)) }),
 		manifests: newMemo(opt.ManifestBytes, func(_ manifestKey, r *rendered) int64 { return r.size() }),
-		segments:  newMemo(opt.SegmentBytes, func(k string, b []byte) int64 { return int64(cap(b)+2*len(k)) + 256 })}
+		segments:  newMemo(opt.SegmentBytes, func(k string, b []byte) int64 { return int64(cap(b)+2*len(k)) + 256 }),
+		fragments: newMemo(moofBytes, func(k string, m moof) int64 { return m.size() + int64(2*len(k)) + 256 })}
+	h.segments.spare = h.memory.put
+	return h
 }
 
 // request is one request on its way: parsed once, then it drives everything.

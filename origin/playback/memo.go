@@ -13,6 +13,7 @@ import (
 type memo[K comparable, V any] struct {
 	limit int64
 	size  func(K, V) int64
+	spare func(V) // what to do with a value that is not kept and not used any more; may be nil
 
 	mu      sync.Mutex
 	entries map[K]*list.Element
@@ -26,6 +27,9 @@ type memoEntry[K comparable, V any] struct {
 	value V
 	err   error
 	size  int64 // 0 until ready
+	users int   // holds not released
+	gone  bool  // not in entries any more
+	lost  bool  // somebody may use the value for ever
 }
 
 func newMemo[K comparable, V any](limit int64, size func(K, V) int64) *memo[K, V] {
@@ -33,16 +37,23 @@ func newMemo[K comparable, V any](limit int64, size func(K, V) int64) *memo[K, V
 }
 
 // get returns the value of key, produced when it is not kept.
-func (m *memo[K, V]) get(key K, produce func() (V, error)) (value V, err error) {
+func (m *memo[K, V]) get(key K, produce func() (V, error)) (V, error) {
+	e, err := m.hold(key, produce)
+	return e.value, err
+}
+
+// hold is get for values that are spared: the entry's value is unchanged until release.
+func (m *memo[K, V]) hold(key K, produce func() (V, error)) (e *memoEntry[K, V], err error) {
 	m.mu.Lock()
 	if el := m.entries[key]; el != nil {
 		m.recent.MoveToFront(el)
-		m.mu.Unlock()
 		e := el.Value.(*memoEntry[K, V])
+		e.users++
+		m.mu.Unlock()
 		<-e.ready
-		return e.value, e.err
+		return e, e.err
 	}
-	e := &memoEntry[K, V]{key: key, ready: make(chan struct{})}
+	e = &memoEntry[K, V]{key: key, ready: make(chan struct{}), users: 1}
 	el := m.recent.PushFront(e)
 	m.entries[key] = el
 	m.mu.Unlock()
@@ -54,32 +65,57 @@ func (m *memo[K, V]) get(key K, produce func() (V, error)) (value V, err error) 
 		}
 	}()
 	e.value, e.err = produce()
-	return e.value, e.err
+	return e, e.err
+}
+
+// release ends a hold. lost says that the value may still be in use somewhere.
+func (m *memo[K, V]) release(e *memoEntry[K, V], lost bool) {
+	m.mu.Lock()
+	e.users--
+	e.lost = e.lost || lost
+	spared := m.unused(e)
+	m.mu.Unlock()
+	if spared {
+		m.spare(e.value)
+	}
+}
+
+// unused reports whether the value of e is to be spared now.
+func (m *memo[K, V]) unused(e *memoEntry[K, V]) bool {
+	return m.spare != nil && e.gone && e.users == 0 && !e.lost && e.err == nil
 }
 
 // settle wakes who waits for a new value, accounts for it and makes room.
 func (m *memo[K, V]) settle(el *list.Element, e *memoEntry[K, V]) {
+	var spared []V
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	defer close(e.ready)
 	if e.err != nil {
 		m.remove(el)
-		return
+	} else {
+		e.size = m.size(e.key, e.value)
+		m.used += e.size
+		m.recent.MoveToFront(el)
 	}
-	e.size = m.size(e.key, e.value)
-	m.used += e.size
-	m.recent.MoveToFront(el)
 	for el := m.recent.Back(); el != nil && m.used > m.limit; {
 		before := el.Prev()
-		if el.Value.(*memoEntry[K, V]).size > 0 { // what is being made is waited for
+		if old := el.Value.(*memoEntry[K, V]); old.size > 0 { // what is being made is waited for
 			m.remove(el)
+			if m.unused(old) {
+				spared = append(spared, old.value)
+			}
 		}
 		el = before
+	}
+	close(e.ready)
+	m.mu.Unlock()
+	for _, v := range spared {
+		m.spare(v)
 	}
 }
 
 func (m *memo[K, V]) remove(el *list.Element) {
 	e := m.recent.Remove(el).(*memoEntry[K, V])
+	e.gone = true
 	delete(m.entries, e.key)
 	m.used -= e.size
 }

@@ -89,3 +89,29 @@ func TestMemoWaitsForWhatIsBeingMadeWhileOthersMakeRoom(t *testing.T) {
 	require.Equal(t, "slow", string(v))
 	require.EqualValues(t, 4, m.used)
 }
+
+func TestMemoSparesAValueOnceItIsGoneAndNobodyUsesIt(t *testing.T) {
+	m := newMemo(100, length)
+	var spared []string
+	m.spare = func(b []byte) { spared = append(spared, string(b[:1])) }
+	hold := func(name string) *memoEntry[string, []byte] {
+		e, err := m.hold(name, func() ([]byte, error) { return append([]byte(name), make([]byte, 59)...), nil })
+		require.NoError(t, err)
+		return e
+	}
+	a, again := hold("a"), hold("a")
+	b := hold("b")
+	require.Empty(t, spared, "a has gone but is held")
+	m.release(a, false)
+	require.Empty(t, spared)
+	m.release(again, false)
+	require.Equal(t, []string{"a"}, spared)
+	m.release(b, false)
+	require.Equal(t, []string{"a"}, spared, "b is kept")
+	c := hold("c")
+	require.Equal(t, []string{"a", "b"}, spared, "b makes room")
+	m.release(c, true)
+	d := hold("d")
+	require.Equal(t, []string{"a", "b"}, spared, "a connection may still have c")
+	m.release(d, false)
+}

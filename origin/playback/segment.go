@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"headwater/origin/reply"
 	"headwater/origin/timeline"
 	"headwater/packager"
+	"headwater/packager/cmaf"
 	"headwater/packager/media"
 	"headwater/packager/mpegts"
 	"headwater/packager/smooth"
@@ -54,42 +54,41 @@ func (h *Handler) cmaf(w http.ResponseWriter, r *http.Request, q *request) error
 	res, seg := q.resource, out.Segment
 	res.Type = out.Track.Kind
 	etag, modified := tag(seg.Hash), time.UnixMilli(seg.Arrived)
-	if unchanged(r, etag) {
-		setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
-		w.WriteHeader(http.StatusNotModified)
+	if q.unchanged(w, r, res, etag, modified) {
 		return nil
 	}
-	var content io.ReadSeeker
+	body := &content{}
 	if r.Method == http.MethodHead {
-		content = io.NewSectionReader(nil, 0, seg.Size) // nothing is read of it
+		body.size = seg.Size // nothing is read of it
 	} else {
-		body, err := h.open(r.Context(), q.ch.ID, out)
+		stored, err := h.open(r.Context(), q.ch.ID, out)
 		if err != nil {
 			return err
 		}
-		defer body.Close() //nolint:errcheck // read only
-		content = body.content
+		defer stored.Close() //nolint:errcheck // read only
+		body = &stored.content
 	}
-	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
-	http.ServeContent(w, r, "", modified, content)
+	_ = q.send(w, r, res, etag, modified, body) // a client that has left is nobody's error
 	return nil
+}
+
+// send answers with a body, conditionally and in ranges as the request has it. The error is the client's leaving.
+func (q *request) send(w http.ResponseWriter, r *http.Request, res packager.Resource, etag string, modified time.Time, body *content) error {
+	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+	s := &sender{ResponseWriter: w, content: body}
+	http.ServeContent(s, r, "", modified, body)
+	return s.err
 }
 
 func keyOf(r packager.Resource) timeline.Key {
 	return timeline.Key{Track: r.Tracks[0], Number: r.Number, Time: r.Time, ByTime: r.ByTime}
 }
 
-// unchanged reports whether the client has what etag (without quotes) names, so that nothing need be opened or made.
-func unchanged(r *http.Request, etag string) bool {
-	inm := r.Header["If-None-Match"]
-	return len(inm) > 0 && matches(inm, `"`+etag+`"`)
-}
-
 func tag(hash uint64) string { return strconv.FormatUint(hash, 16) }
 
 // opened is the stored bytes of an output segment.
 type opened struct {
-	content io.ReadSeeker
+	content
 	objects []*storage.Object
 }
 
@@ -114,16 +113,12 @@ func (h *Handler) open(ctx context.Context, id channel.ID, out timeline.Output) 
 			return nil, err
 		}
 		o.objects = append(o.objects, obj)
+		o.addObject(obj, 0, obj.Size)
 	}
-	if len(o.objects) == 1 {
-		o.content = o.objects[0].Body
-		return o, nil
-	}
-	o.content = newChain(o.objects)
 	return o, nil
 }
 
-// read returns the stored bytes of an output segment: repackaging needs them whole.
+// read returns the stored bytes of an output segment, for what needs them whole. The Data is of h.memory.
 func (h *Handler) read(ctx context.Context, id channel.ID, out timeline.Output) (packager.Piece, error) {
 	p := packager.Piece{Track: out.Track, Segment: out.Segment}
 	body, err := h.open(ctx, id, out)
@@ -131,14 +126,17 @@ func (h *Handler) read(ctx context.Context, id channel.ID, out timeline.Output) 
 		return p, err
 	}
 	defer body.Close() //nolint:errcheck // read only
-	p.Data = make([]byte, out.Segment.Size)
-	if _, err := io.ReadFull(body.content, p.Data); err != nil {
+	data := h.memory.take(int(body.size))[:body.size]
+	if _, err := body.ReadAt(data, 0); err != nil {
+		h.memory.put(data)
 		return p, fmt.Errorf("%w: read segment %d of %s: %w", storage.ErrIO, out.Segment.Number, out.Track.ID, err)
 	}
+	p.Data = data
 	return p, nil
 }
 
-// ts sends a segment remultiplexed into MPEG-TS: one track, or a video with the audio that goes with it.
+// ts sends a segment remultiplexed into MPEG-TS, made once and kept for a while: one track, or a video with the audio
+// that goes with it.
 func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	outs, err := tsParts(q)
 	if err != nil {
@@ -148,21 +146,52 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	for _, o := range outs {
 		hash = hash*31 + o.Segment.Hash
 	}
-	return h.repackaged(w, r, q, "ts"+tag(hash), outs[0].Segment, func(ctx context.Context) ([]byte, error) {
-		var pieces []packager.Piece
-		for _, o := range outs {
-			p, err := h.read(ctx, q.ch.ID, o)
-			if err != nil {
-				return nil, err
-			}
-			pieces = append(pieces, p)
+	etag, modified := "ts"+tag(hash), time.UnixMilli(outs[0].Segment.Arrived)
+	if q.unchanged(w, r, q.resource, etag, modified) {
+		return nil
+	}
+	// Others may wait for the same bytes: one client that leaves must not fail them.
+	ctx := context.WithoutCancel(r.Context())
+	made, err := h.segments.hold(q.key(etag), func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
+	if err != nil {
+		return err
+	}
+	body := &content{}
+	body.addBytes(made.value)
+	lost := true
+	defer func() { h.segments.release(made, lost) }()
+	// A connection that broke may hold on to what it was to send.
+	lost = q.send(w, r, q.resource, etag, modified, body) != nil
+	return nil
+}
+
+// remultiplex makes a transport stream segment. It is of h.memory.
+func (h *Handler) remultiplex(ctx context.Context, id channel.ID, outs []timeline.Output) ([]byte, error) {
+	var pieces []packager.Piece
+	defer func() {
+		for _, p := range pieces {
+			h.memory.put(p.Data)
 		}
-		data, err := mpegts.Segment(pieces)
+	}()
+	size := 0
+	for _, o := range outs {
+		p, err := h.read(ctx, id, o)
+		if err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, p)
+		size += len(p.Data)
+	}
+	room := h.memory.take(size + size/10 + 16<<10)
+	data, err := mpegts.AppendSegment(room, pieces)
+	if err != nil {
+		h.memory.put(room)
 		if errors.Is(err, mpegts.ErrCodec) {
 			err = fmt.Errorf("%w: %w", packager.ErrNoTrack, err)
 		}
-		return data, err
-	})
+		return nil, err
+	}
+	return data, nil
 }
 
 // tsParts returns what a segment is made of. A part's configuration decides whether a transport stream can carry it.
@@ -212,35 +241,78 @@ func (h *Handler) smooth(w http.ResponseWriter, r *http.Request, q *request) err
 	for _, s := range next {
 		hash = hash*31 + uint64(s.Start) ^ uint64(s.Duration)<<32
 	}
-	kind, write := "ism", smooth.Fragment
+	kind := "ism"
 	if q.resource.Kind == packager.FragmentInfo {
-		kind, write = "info", smooth.FragmentInfo
+		kind = "info"
 	}
-	return h.repackaged(w, r, q, kind+tag(hash), out.Segment, func(ctx context.Context) ([]byte, error) {
-		p, err := h.read(ctx, q.ch.ID, out)
-		if err != nil {
-			return nil, err
-		}
-		return write(p, next)
-	})
+	return h.fragment(w, r, q, out, next, kind+tag(hash))
 }
 
-// repackaged sends what produce makes, made once and kept for a while. The entity tag says all that it depends on.
-func (h *Handler) repackaged(w http.ResponseWriter, r *http.Request, q *request, etag string, seg media.Segment,
-	produce func(context.Context) ([]byte, error)) error {
-	modified := time.UnixMilli(seg.Arrived)
-	if !unchanged(r, etag) {
-		key := q.ch.ID.String() + "/" + q.shift.name + "/" + etag
-		// Others may wait for the same bytes: one client that leaves must not fail them.
-		data, err := h.segments.get(key, func() ([]byte, error) { return produce(context.WithoutCancel(r.Context())) })
-		if err != nil {
-			return err
-		}
-		setImmutable(w.Header(), q.format.ContentType(q.resource), etag, modified)
-		http.ServeContent(w, r, "", modified, bytes.NewReader(data))
+// fragment sends a Smooth fragment: a header that is made once and kept for a while, then the stored sample data as it is.
+func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, out timeline.Output, next []media.Segment,
+	etag string) error {
+	modified := time.UnixMilli(out.Segment.Arrived)
+	if q.unchanged(w, r, q.resource, etag, modified) {
 		return nil
 	}
-	setImmutable(w.Header(), q.format.ContentType(q.resource), etag, modified)
-	w.WriteHeader(http.StatusNotModified)
+	ctx, body := context.WithoutCancel(r.Context()), &content{}
+	var stored *opened // what this request opened, to make the header or to send
+	defer func() {
+		if stored != nil {
+			_ = stored.Close() // read only
+		}
+	}()
+	made, err := h.fragments.get(q.key(etag), func() (m moof, err error) {
+		if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
+			return m, err
+		}
+		fragments, spans, err := cmaf.ReadIndex(stored, stored.size)
+		if err != nil && !errors.Is(err, cmaf.ErrMalformed) {
+			err = fmt.Errorf("%w: segment %d of %s: %w", storage.ErrIO, out.Segment.Number, out.Track.ID, err)
+		}
+		if err != nil {
+			return m, err
+		}
+		header, err := smooth.Header(out.Track, out.Segment, fragments, next)
+		return moof{header, spans}, err
+	})
+	if err != nil {
+		return err
+	}
+	if q.resource.Kind == packager.FragmentInfo {
+		body.addBytes(made.header[:len(made.header)-smooth.MdatHeader])
+	} else {
+		if stored == nil {
+			if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
+				return err
+			}
+		}
+		body.addBytes(made.header)
+		for _, s := range made.samples {
+			body.addSpan(&stored.content, s)
+		}
+	}
+	_ = q.send(w, r, q.resource, etag, modified, body) // a client that has left is nobody's error
 	return nil
+}
+
+// moof is what comes before the sample data of a Smooth fragment, and where that lies in the stored segment.
+type moof struct {
+	header  []byte
+	samples []cmaf.Span
+}
+
+func (m moof) size() int64 { return int64(cap(m.header) + 16*cap(m.samples)) }
+
+// key names what is made of a segment. The entity tag says all that it depends on.
+func (q *request) key(etag string) string { return q.ch.ID.String() + "/" + q.shift.name + "/" + etag }
+
+// unchanged answers a client that has what etag (without quotes) names, so that nothing need be opened or made.
+func (q *request) unchanged(w http.ResponseWriter, r *http.Request, res packager.Resource, etag string, modified time.Time) bool {
+	if inm := r.Header["If-None-Match"]; len(inm) == 0 || !matches(inm, `"`+etag+`"`) {
+		return false
+	}
+	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }

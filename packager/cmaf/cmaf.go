@@ -140,8 +140,7 @@ var ErrMalformed = errors.New("cmaf: malformed segment")
 func ReadSegment(b []byte) ([]Fragment, error) {
 	var out []Fragment
 	var open bool
-	var delay int32
-	fresh := true // the next moof is the first of a stored segment
+	n := normaliser{fresh: true}
 	be := binary.BigEndian
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -154,20 +153,17 @@ func ReadSegment(b []byte) ([]Fragment, error) {
 		body := b[8:size]
 		switch string(b[4:8]) {
 		case "moof":
+			if open {
+				return nil, fmt.Errorf("%w: moof without mdat", ErrMalformed)
+			}
 			f, err := readMoof(body)
 			if err != nil {
 				return nil, err
 			}
-			if fresh {
-				delay, fresh = f.Samples[0].CompositionOffset, false
-			}
-			f.DecodeTime += int64(delay)
-			for i := range f.Samples {
-				f.Samples[i].CompositionOffset -= delay
-			}
+			n.fragment(&f)
 			out, open = append(out, f), true
 		case "styp":
-			fresh = true
+			n.fresh = true
 		case "mdat":
 			if !open {
 				return nil, fmt.Errorf("%w: mdat without moof", ErrMalformed)
@@ -187,6 +183,22 @@ func ReadSegment(b []byte) ([]Fragment, error) {
 		return nil, fmt.Errorf("%w: moof without mdat", ErrMalformed)
 	}
 	return out, nil
+}
+
+// normaliser takes the delay of a stored segment's first sample out of its fragments.
+type normaliser struct {
+	delay int32
+	fresh bool // the next moof is the first of a stored segment
+}
+
+func (n *normaliser) fragment(f *Fragment) {
+	if n.fresh {
+		n.delay, n.fresh = f.Samples[0].CompositionOffset, false
+	}
+	f.DecodeTime += int64(n.delay)
+	for i := range f.Samples {
+		f.Samples[i].CompositionOffset -= n.delay
+	}
 }
 
 func readMoof(b []byte) (f Fragment, err error) {

@@ -9,6 +9,7 @@ package mpegts
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"headwater/packager"
 	"headwater/packager/cmaf"
@@ -62,7 +63,10 @@ type stream struct {
 // Table continuity counters are taken from the first piece's Segment.Number.
 //
 // Errors: packager.ErrNoMedia when no piece holds a sample, ErrCodec, cmaf.ErrMalformed.
-func Segment(pieces []packager.Piece) ([]byte, error) {
+func Segment(pieces []packager.Piece) ([]byte, error) { return AppendSegment(nil, pieces) }
+
+// AppendSegment appends what Segment returns to b. Nothing of the result lies in a piece's Data.
+func AppendSegment(b []byte, pieces []packager.Piece) ([]byte, error) {
 	if len(pieces) == 0 {
 		return nil, packager.ErrNoMedia
 	}
@@ -83,7 +87,7 @@ func Segment(pieces []packager.Piece) ([]byte, error) {
 	if clockStream == nil {
 		return nil, packager.ErrNoMedia
 	}
-	w := writer{out: make([]byte, 0, size), code: []byte(startCode)}
+	w := writer{out: slices.Grow(b, size), code: []byte(startCode)}
 	w.tables(uint8(pieces[0].Segment.Number)&0x0f, streams, clockStream.pid)
 	pcr := pcrState{stream: clockStream}
 	for s := earliest(streams); s != nil; s = earliest(streams) {

@@ -322,3 +322,14 @@ func TestSegmentRefusesWhatItCannotCarry(t *testing.T) {
 	_, err = Segment(make([]packager.Piece, maxPieces+1))
 	require.Error(t, err)
 }
+
+func TestAppendingToUsedMemoryChangesNothing(t *testing.T) {
+	rec := record(t, beforeWrap, 2, "320x180", codecsH264...)
+	want, err := Segment(rec.muxed(0))
+	require.NoError(t, err)
+	used := bytes.Repeat([]byte{0xaa}, 2*len(want))
+	got, err := AppendSegment(used[:3], rec.muxed(0))
+	require.NoError(t, err)
+	require.Equal(t, &used[0], &got[0])
+	require.True(t, bytes.Equal(want, got[3:]))
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"headwater/packager"
 	"headwater/packager/cmaf"
@@ -29,39 +30,60 @@ const maxFollowing = 255
 // track that follow it, as many as the fragment shall announce (Options.LookAhead); fewer only at the end of the stream,
 // so that a fragment has the same bytes whenever it is asked for. Error: cmaf.ErrMalformed.
 func Fragment(p packager.Piece, next []media.Segment) ([]byte, error) {
-	f, err := plan(p, next)
+	fs, err := cmaf.ReadSegment(p.Data)
+	if err != nil {
+		return nil, fmt.Errorf("smooth: %w", err)
+	}
+	b, err := Header(p.Track, p.Segment, fs, next)
 	if err != nil {
 		return nil, err
 	}
-	b := f.appendMoof(make([]byte, 0, f.moofSize()+8+f.payload))
-	b = box(b, uint32(f.payload+8), "mdat")
-	for i := range f.fragments {
-		for j := range f.fragments[i].Samples {
-			b = append(b, f.fragments[i].Samples[j].Data...)
+	for i := range fs {
+		b = slices.Grow(b, int(fs[i].Bytes()))
+		for j := range fs[i].Samples {
+			b = append(b, fs[i].Samples[j].Data...)
 		}
 	}
 	return b, nil
 }
 
-// FragmentInfo returns the moof of what Fragment returns for the same arguments.
-func FragmentInfo(p packager.Piece, next []media.Segment) ([]byte, error) {
-	f, err := plan(p, next)
+// MdatHeader is the size in bytes of the header of the mdat box, with which Header ends.
+const MdatHeader = 8
+
+// Header returns what Fragment returns up to the sample data: the moof and the header of the mdat, which the sample data
+// of all fragments must follow. Of fragments, a stored segment as cmaf.ReadSegment or ReadIndex give it, no Data is read.
+func Header(tr media.Track, seg media.Segment, fragments []cmaf.Fragment, next []media.Segment) ([]byte, error) {
+	f, err := plan(tr, seg, fragments, next)
 	if err != nil {
 		return nil, err
 	}
-	return f.appendMoof(make([]byte, 0, f.moofSize())), nil
+	b := f.appendMoof(make([]byte, 0, f.moofSize()+MdatHeader))
+	return box(b, uint32(f.payload+MdatHeader), "mdat"), nil
+}
+
+// FragmentInfo returns the moof of what Fragment returns for the same arguments.
+func FragmentInfo(p packager.Piece, next []media.Segment) ([]byte, error) {
+	fs, err := cmaf.ReadSegment(p.Data)
+	if err != nil {
+		return nil, fmt.Errorf("smooth: %w", err)
+	}
+	b, err := Header(p.Track, p.Segment, fs, next)
+	if err != nil {
+		return nil, err
+	}
+	return b[:len(b)-MdatHeader], nil
 }
 
 // fragment is a fragment ready to be written.
 type fragment struct {
-	packager.Piece
-	next      []media.Segment
-	fragments []cmaf.Fragment
-	samples   []sample
-	payload   int  // bytes of sample data
-	offsets   bool // some composition offset is not 0
-	negative  bool // some composition offset is below 0
-	plain     bool // the first sample is as it should be and all others are alike, so that no sample needs flags
+	track    media.Track
+	segment  media.Segment
+	next     []media.Segment
+	samples  []sample
+	payload  int  // bytes of sample data
+	offsets  bool // some composition offset is not 0
+	negative bool // some composition offset is below 0
+	plain    bool // the first sample is as it should be and all others are alike, so that no sample needs flags
 }
 
 // sample is the description of one sample, in TimeScale.
@@ -71,16 +93,12 @@ type sample struct {
 	sync           bool
 }
 
-// plan reads p and converts its times. Durations are differences of rounded absolute times; the last sample before a
+// plan converts the times of fs. Durations are differences of rounded absolute times; the last sample before a
 // further moof lasts until that one's decode time, because a Smooth fragment has but one.
-func plan(p packager.Piece, next []media.Segment) (*fragment, error) {
-	fs, err := cmaf.ReadSegment(p.Data)
-	if err != nil {
-		return nil, fmt.Errorf("smooth: %w", err)
-	}
+func plan(tr media.Track, seg media.Segment, fs []cmaf.Fragment, next []media.Segment) (*fragment, error) {
 	n := 0
 	for i := range fs {
-		if fs[i].DecodeTime < 0 || media.At(fs[i].DecodeTime, p.Track.Timescale).Floor(1) > 1<<38 ||
+		if fs[i].DecodeTime < 0 || media.At(fs[i].DecodeTime, tr.Timescale).Floor(1) > 1<<38 ||
 			fs[i].DecodeTime > 1<<61 {
 			return nil, fmt.Errorf("smooth: %w: decode time %d", cmaf.ErrMalformed, fs[i].DecodeTime)
 		}
@@ -89,9 +107,9 @@ func plan(p packager.Piece, next []media.Segment) (*fragment, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("smooth: %w: no samples", cmaf.ErrMalformed)
 	}
-	f := &fragment{Piece: p, next: next[:min(len(next), maxFollowing)], fragments: fs, plain: true}
+	f := &fragment{track: tr, segment: seg, next: next[:min(len(next), maxFollowing)], plain: true}
 	f.samples = make([]sample, 0, n)
-	scale := p.Track.Timescale
+	scale := tr.Timescale
 	from := Time(fs[0].DecodeTime, scale)
 	for i := range fs {
 		dts := fs[i].DecodeTime
@@ -110,14 +128,14 @@ func plan(p packager.Piece, next []media.Segment) (*fragment, error) {
 			dts, from = end, to
 		}
 	}
-	if f.payload+8 > math.MaxUint32 || f.moofSize() > math.MaxInt32 {
+	if f.payload+MdatHeader > math.MaxUint32 || f.moofSize() > math.MaxInt32 {
 		return nil, fmt.Errorf("smooth: %w: %d bytes", cmaf.ErrMalformed, f.payload)
 	}
 	return f, nil
 }
 
 func (f *fragment) add(s sample) {
-	wantSync := f.Track.Kind != media.Video || len(f.samples) == 0
+	wantSync := f.track.Kind != media.Video || len(f.samples) == 0
 	f.plain = f.plain && s.sync == wantSync
 	f.offsets = f.offsets || s.offset != 0
 	f.negative = f.negative || s.offset < 0
@@ -137,7 +155,7 @@ func (f *fragment) perSample() int {
 	return n
 }
 
-func (f *fragment) firstFlags() bool { return f.plain && f.Track.Kind == media.Video }
+func (f *fragment) firstFlags() bool { return f.plain && f.track.Kind == media.Video }
 
 func (f *fragment) trunSize() int {
 	n := 20 + f.perSample()*len(f.samples)
@@ -162,32 +180,32 @@ func (f *fragment) moofSize() int { return 8 + 16 + f.trafSize() }
 func (f *fragment) appendMoof(b []byte) []byte {
 	be := binary.BigEndian
 	defaults := uint32(flagsSync)
-	if f.Track.Kind == media.Video {
+	if f.track.Kind == media.Video {
 		defaults = flagsNonSync
 	}
 	b = box(b, uint32(f.moofSize()), "moof")
 	b = be.AppendUint32(box(b, 16, "mfhd"), 0)
-	b = be.AppendUint32(b, uint32(f.Segment.Number))
+	b = be.AppendUint32(b, uint32(f.segment.Number))
 	b = box(b, uint32(f.trafSize()), "traf")
 	b = be.AppendUint32(box(b, 20, "tfhd"), 0x000020) // default sample flags
-	b = be.AppendUint32(b, uint32(f.Track.Kind))      // constant, which is all that clients ask of it
+	b = be.AppendUint32(b, uint32(f.track.Kind))      // constant, which is all that clients ask of it
 	b = be.AppendUint32(b, defaults)
 	b = f.appendTrun(b)
 
-	start := Time(f.Segment.Start, f.Track.Timescale)
+	start := Time(f.segment.Start, f.track.Timescale)
 	b = append(box(b, 44, "uuid"), tfxdType...)
 	b = be.AppendUint32(b, 1<<24)
 	b = be.AppendUint64(b, uint64(start))
-	b = be.AppendUint64(b, uint64(Time(f.Segment.End(), f.Track.Timescale)-start))
+	b = be.AppendUint64(b, uint64(Time(f.segment.End(), f.track.Timescale)-start))
 	if len(f.next) == 0 {
 		return b
 	}
 	b = append(box(b, uint32(f.tfrfSize()), "uuid"), tfrfType...)
 	b = append(be.AppendUint32(b, 1<<24), byte(len(f.next)))
 	for _, s := range f.next {
-		start := Time(s.Start, f.Track.Timescale)
+		start := Time(s.Start, f.track.Timescale)
 		b = be.AppendUint64(b, uint64(start))
-		b = be.AppendUint64(b, uint64(Time(s.End(), f.Track.Timescale)-start))
+		b = be.AppendUint64(b, uint64(Time(s.End(), f.track.Timescale)-start))
 	}
 	return b
 }
@@ -209,7 +227,7 @@ func (f *fragment) appendTrun(b []byte) []byte {
 	}
 	b = be.AppendUint32(box(b, uint32(f.trunSize()), "trun"), flags)
 	b = be.AppendUint32(b, uint32(len(f.samples)))
-	b = be.AppendUint32(b, uint32(f.moofSize()+8))
+	b = be.AppendUint32(b, uint32(f.moofSize()+MdatHeader))
 	if f.firstFlags() {
 		b = be.AppendUint32(b, flagsSync)
 	}
