@@ -168,7 +168,7 @@ func BenchmarkConnection(b *testing.B) {
 func talk(b *testing.B, addr, path string) {
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(b, err)
-	defer conn.Close() //nolint:errcheck // a benchmark's
+	defer conn.Close()
 	in := bufio.NewReaderSize(conn, 64<<10)
 	ask := []byte("GET " + path + " HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
 	for b.Loop() {

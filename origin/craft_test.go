@@ -300,7 +300,7 @@ func TestARealConnectionIsAnsweredAlike(t *testing.T) {
 	// A path that is not normal is not redirected.
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // a test's
+	defer conn.Close()
 	_, err = io.WriteString(conn, "GET //out/v1/default//ch/cmaf/%69ndex.m3u8 HTTP/1.0\r\n\r\n")
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)

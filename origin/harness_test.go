@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -223,13 +222,6 @@ func (e entry) path() string { return e.root() + e.manifest }
 
 func standard() channel.Endpoint {
 	return channel.Endpoint{ManifestWindow: time.Minute, StartoverWindow: time.Hour}
-}
-
-func bodyOf(tb testing.TB, w *httptest.ResponseRecorder) string {
-	tb.Helper()
-	b, err := io.ReadAll(w.Result().Body)
-	require.NoError(tb, err)
-	return string(b)
 }
 
 func number(k int) int64 { return noon.Unix()/int64(segmentLength/time.Second) + int64(k) }

@@ -37,7 +37,7 @@ type document struct {
 func ParseAWS(data []byte, services []string) (Prefixes, error) {
 	var doc document
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return Prefixes{}, fmt.Errorf("%w: %v", ErrSyntax, err)
+		return Prefixes{}, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	if n := len(doc.Prefixes) + len(doc.PrefixesV6); n > MaxPrefixes {
 		return Prefixes{}, fmt.Errorf("%w: %d prefixes, more than %d", ErrSyntax, n, MaxPrefixes)

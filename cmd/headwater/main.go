@@ -111,7 +111,7 @@ func (c *checkCmd) Run(out console) error {
 type versionCmd struct{}
 
 // Run prints the version, the commit if the build knew it, and the Go release.
-func (versionCmd) Run(out console) error {
+func (versionCmd) Run(out console) error { //nolint:unparam // kong's commands return one
 	commit, goVersion := "", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion

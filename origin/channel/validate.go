@@ -64,7 +64,7 @@ func (p *Problem) Is(target error) bool { return target == ErrInvalid }
 
 // Problems returns every Problem that err consists of, in order, whatever it is wrapped in.
 func Problems(err error) []*Problem {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree of wrapped errors itself
 	case *Problem:
 		return []*Problem{e}
 	case interface{ Unwrap() error }:

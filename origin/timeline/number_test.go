@@ -254,8 +254,8 @@ func TestHowNumbersAreChosen(t *testing.T) {
 			require.ErrorIs(t, err, ErrOverlap)
 			w.video(4, 6)
 		}},
-		{"audio alone is counted from its second segment", func(t *testing.T, w *world) {
-			w = newWorld(t, Options{})
+		{"audio alone is counted from its second segment", func(t *testing.T, _ *world) {
+			w := newWorld(t, Options{})
 			w.track("a", media.Audio, 48000)
 			w.part(media.At(at(0), 90000))
 			w.audio(0, 8)
@@ -296,8 +296,8 @@ func TestHowNumbersAreChosen(t *testing.T) {
 			w.track("v4", media.Video, 90000)
 			require.Equal(t, w.numbers("v")[4]+1, w.must("v4", at(9), at(11)))
 		}},
-		{"tracks of a counted channel agree again in the next part", func(t *testing.T, w *world) {
-			w = newWorld(t, Options{Numbering: Counter})
+		{"tracks of a counted channel agree again in the next part", func(t *testing.T, _ *world) {
+			w := newWorld(t, Options{Numbering: Counter})
 			w.track("v", media.Video, 90000)
 			w.track("a", media.Audio, 48000)
 			w.part(media.At(at(0), 90000))

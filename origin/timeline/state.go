@@ -215,16 +215,14 @@ func (tr *track) hold(seg media.Segment, pos storage.Position) {
 	tr.held = append(tr.held[:i:i], append([]held{{seg, pos}}, tr.held[i:]...)...)
 }
 
-// unhold drops the held segment that starts at start and returns where it was journaled.
-func (tr *track) unhold(start int64) (pos storage.Position, ok bool) {
+// unhold drops the held segment that starts at start, if there is one.
+func (tr *track) unhold(start int64) {
 	for i := range tr.held {
 		if tr.held[i].Start == start {
-			pos = tr.held[i].position
 			tr.held = append(tr.held[:i:i], tr.held[i+1:]...)
-			return pos, true
+			return
 		}
 	}
-	return 0, false
 }
 
 // await adds a segment to those being journaled.

@@ -252,7 +252,7 @@ func (p *parameterSets) entry(c codec) (entry, error) {
 			err = rec.Encode(&record)
 		}
 		if err != nil {
-			return entry{}, fmt.Errorf("%w: H.264 parameter sets: %v", ErrMalformed, err)
+			return entry{}, fmt.Errorf("%w: H.264 parameter sets: %w", ErrMalformed, err)
 		}
 		return avcEntry(p.sps, p.pps, record.Bytes())
 	}
@@ -261,7 +261,7 @@ func (p *parameterSets) entry(c codec) (entry, error) {
 		err = rec.Encode(&record)
 	}
 	if err != nil {
-		return entry{}, fmt.Errorf("%w: HEVC parameter sets: %v", ErrMalformed, err)
+		return entry{}, fmt.Errorf("%w: HEVC parameter sets: %w", ErrMalformed, err)
 	}
 	return hevcEntry(&rec, record.Bytes())
 }
