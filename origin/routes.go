@@ -30,11 +30,17 @@ func (s *Server) Public() http.Handler {
 	for _, route := range playbackRoutes {
 		play[route] = count(route, cors(s.play))
 	}
-	r.HandleFunc("/out/v1/{group}/{channel}/{endpoint}/*", func(w http.ResponseWriter, r *http.Request) {
-		play[playbackRoute(chi.URLParam(r, "*"))](w, r)
+	none := count("none", notFound)
+	// One parameter and not four: chi makes a map for them.
+	r.HandleFunc("/out/v1/*", func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := playbackPathOf(r); ok {
+			play[playbackRoute(p.rest)](w, r)
+			return
+		}
+		none(w, r)
 	})
 	r.HandleFunc(timePath, count("time", cors(s.serveTime)))
-	r.NotFound(count("none", notFound))
+	r.NotFound(none)
 	r.MethodNotAllowed(count("none", methodNotAllowed))
 	return s.framed(r)
 }
@@ -140,17 +146,38 @@ func playbackRoute(rest string) string {
 	return "segment"
 }
 
+// played is what the path of a playback request names.
+type played struct {
+	channel  channel.ID
+	endpoint string
+	rest     string // below the endpoint
+}
+
+// playbackPathOf reads {group}/{channel}/{endpoint}/{rest} below /out/v1/; ok is false when that is not it.
+func playbackPathOf(r *http.Request) (p played, ok bool) {
+	var more [3]bool
+	p.channel.Group, p.rest, more[0] = strings.Cut(chi.URLParam(r, "*"), "/")
+	p.channel.Name, p.rest, more[1] = strings.Cut(p.rest, "/")
+	p.endpoint, p.rest, more[2] = strings.Cut(p.rest, "/")
+	return p, more == [3]bool{true, true, true} && p.channel.Group != "" && p.channel.Name != "" && p.endpoint != ""
+}
+
 // play finds the endpoint, asks who may, and hands the request to playback.
 func (s *Server) play(w http.ResponseWriter, r *http.Request) {
-	id := channel.ID{Group: chi.URLParam(r, "group"), Name: chi.URLParam(r, "channel")}
+	p, ok := playbackPathOf(r)
+	if !ok {
+		notFound(w, r)
+		return
+	}
+	id := p.channel
 	ch, ok := s.cfg.Channels.Get(id)
 	if !ok {
 		reply.WriteError(w, r, fmt.Errorf("%w: %s", channel.ErrNotFound, id))
 		return
 	}
-	e := endpointOf(ch, chi.URLParam(r, "endpoint"))
+	e := endpointOf(ch, p.endpoint)
 	if e == nil {
-		reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrNoEndpoint, chi.URLParam(r, "endpoint")))
+		reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrNoEndpoint, p.endpoint))
 		return
 	}
 	if err := s.cfg.Access.Check(r, e.Access).Err(); err != nil {
@@ -171,7 +198,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: nothing was pushed to %s", reply.ErrTooEarly, id))
 		return
 	}
-	s.playback.Serve(w, r, ch, e, tl, chi.URLParam(r, "*"))
+	s.playback.Serve(w, r, ch, e, tl, p.rest)
 }
 
 func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
