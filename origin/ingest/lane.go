@@ -232,7 +232,7 @@ func (l *videoLane) boundary(at int64) bool {
 	if l.step == 0 || l.open == nil {
 		return false
 	}
-	slack := l.step / 16
+	slack := min(l.step/16, l.gop/2) // a sync sample may lie a little before the boundary that it is meant for
 	return floorDiv(at-l.phase+slack, l.step) > floorDiv(l.open.at.Start-l.phase+slack, l.step)
 }
 

@@ -245,6 +245,9 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 		tr.ID = fmt.Sprintf("%s-%c%d", tr.ID, tr.Kind.String()[0], tr.Timescale)
 		set, err = p.tl.SetTrack(ctx, tr)
 	}
+	if errors.Is(err, timeline.ErrChanged) {
+		err = fmt.Errorf("%w: %w", demux.ErrUnsupported, err)
+	}
 	if err != nil {
 		return tr, nil, err
 	}

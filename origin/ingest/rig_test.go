@@ -203,6 +203,7 @@ func (g *rig) stream(input int, name string) (send func(...[]byte), end func(err
 	r, w := io.Pipe()
 	status := make(chan int, 1)
 	go func() { status <- g.request(http.MethodPost, input, name, r).Code }()
+	g.tb.Cleanup(func() { _ = w.Close() })
 	send = func(parts ...[]byte) {
 		_, err := w.Write(bytes.Join(parts, nil))
 		require.NoError(g.tb, err)
@@ -320,4 +321,8 @@ func regular(t testing.TB, segs []media.Segment, scale uint32, length time.Durat
 	}
 }
 
-var errCut = errors.New("connection reset by peer")
+// errEOF ends a stream as an encoder does, errCut as a network.
+var (
+	errEOF = io.EOF
+	errCut = errors.New("connection reset by peer")
+)

@@ -86,12 +86,12 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 	pdt func() time.Time) (placed, error) {
 	in.feed.mu.Lock()
 	defer in.feed.mu.Unlock()
-	ordinal, start, ok := in.find(track, s, now)
+	ordinal, start, ok := in.find(track, c, s, now)
 	if !ok {
 		in.feed.mu.Unlock()
 		at := pdt()
 		in.feed.mu.Lock()
-		if ordinal, start, ok = in.find(track, s, now); !ok {
+		if ordinal, start, ok = in.find(track, c, s, now); !ok {
 			var err error
 			if ordinal, start, err = in.begin(ctx, s, at, now); err != nil {
 				return placed{}, err
@@ -129,7 +129,7 @@ func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.
 
 // find returns the newest session that s fits, and where it starts in it. When the other input fed the timeline until now,
 // only clocks that are UTC go on: two encoders agree on nothing else.
-func (in *input) find(track string, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
+func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
 	have, joined := in.memo.Tracks[track]
 	if has && joined && !in.switches() {
@@ -146,8 +146,8 @@ func (in *input) find(track string, s stamp, now time.Time) (ordinal int, start 
 		}
 		ordinal = in.memo.First + i
 		start, ok = a.fits(s, last.End(), has && joined && have == ordinal, now)
-		if ok && has && have != ordinal && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
-			ok = false // the track has moved on already
+		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
+			ok = false // the track has moved on already, or this is no copy but an encoder that began again
 		}
 		if ok {
 			return ordinal, start, true
