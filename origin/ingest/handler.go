@@ -134,7 +134,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.As(body.err, &tooLarge) {
 		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
 	}
-	if err == nil && body.count == 0 && unframed(r) {
+	if body.count == 0 && unframed(r) {
 		err = fmt.Errorf("%w: the body has neither a length nor chunks", reply.ErrBadRequest)
 	}
 	if err != nil {

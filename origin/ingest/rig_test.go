@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,7 +169,7 @@ func table() reply.Table {
 
 func (g *rig) handler(input int) http.Handler {
 	return reply.Requests(slog.New(slog.DiscardHandler), table())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.h.Serve(w, r, chID, input, r.URL.Path[1:])
+		g.h.Serve(w, r, chID, input, strings.TrimPrefix(r.URL.Path, "/"))
 	}))
 }
 
