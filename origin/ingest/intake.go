@@ -34,7 +34,8 @@ type intake struct {
 
 	mu      sync.Mutex
 	inputs  map[int]*input
-	active  int // 0: none yet
+	air     map[storage.Key]chan struct{} // segments on their way in; closed at their end
+	active  int                           // 0: none yet
 	last    time.Time
 	taken   int
 	encoder string
@@ -103,6 +104,32 @@ func (t *intake) claim(input int, now time.Time) bool {
 	}
 	t.active, t.last = input, now
 	return true
+}
+
+// fly notes that a segment is on its way in, until landed is called.
+func (t *intake) fly(key storage.Key) (landed func()) {
+	ended := make(chan struct{})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.air[key] = ended
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.air[key] == ended {
+			delete(t.air, key)
+		}
+		close(ended)
+	}
+}
+
+// flying returns what is closed when the segment that is on its way to key has ended, nil when none is.
+func (t *intake) flying(key storage.Key) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ended, ok := t.air[key]; ok {
+		return ended
+	}
+	return nil
 }
 
 func (t *intake) opened(number int) *input {

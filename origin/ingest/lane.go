@@ -9,6 +9,7 @@ import (
 
 	"headwater/origin/ingest/demux"
 	"headwater/packager/media"
+	"headwater/storage"
 )
 
 // fileLane makes one stored segment of all the fragments of a track in an upload, streaming them through.
@@ -41,7 +42,24 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	if err != nil {
 		return err
 	}
+	l.await(SegmentKey(l.id, l.track.ID, at.Start))
 	return l.openAt(ctx, at)
+}
+
+// patienceRetry is how long an upload waits for another one of the same segment.
+const patienceRetry = 10 * time.Second
+
+// await waits for an upload of the same segment to end, which may be the one that the encoder gave up: when it fails, this
+// one takes its place.
+func (l *fileLane) await(key storage.Key) {
+	if other := l.flying(key); other != nil {
+		timer := time.NewTimer(patienceRetry)
+		defer timer.Stop()
+		select {
+		case <-other:
+		case <-timer.C:
+		}
+	}
 }
 
 func (l *fileLane) openAt(ctx context.Context, at placed) (err error) {

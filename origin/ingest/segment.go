@@ -45,7 +45,8 @@ type segment struct {
 	count  uint32
 	head   []byte
 	copies *sync.Pool
-	failed error // of a write: what was written is not whole
+	landed func() // to be called at its end
+	failed error  // of a write: what was written is not whole
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
@@ -59,7 +60,8 @@ func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Confi
 		t.tl.Release(tr.ID, at.Start)
 		return nil, err
 	}
-	return &segment{tl: t.tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start, copies: t.copies}, nil
+	return &segment{tl: t.tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start, copies: t.copies,
+		landed: t.fly(SegmentKey(t.id, tr.ID, at.Start))}, nil
 }
 
 // write appends one fragment; time is its decode time in UTC ticks, as demux normalises it, and reorder what the source
@@ -125,6 +127,7 @@ func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, err
 		s.abort()
 		return media.Segment{}, fmt.Errorf("%w: segment without duration", demux.ErrMalformed)
 	}
+	defer s.landed()
 	if _, err := s.upload.Commit(ctx); err != nil {
 		s.tl.Release(s.track.ID, s.at.Start)
 		return media.Segment{}, err
@@ -145,6 +148,7 @@ func newCopies() *sync.Pool {
 func (s *segment) abort() {
 	s.upload.Abort()
 	s.tl.Release(s.track.ID, s.at.Start)
+	s.landed()
 }
 
 // taken reports whether err says that a segment's place is taken, so that the upload is a copy to be dropped.

@@ -121,6 +121,24 @@ func TestOfTwoUploadsOfOneSegmentAtOnceOneIsStored(t *testing.T) {
 	})
 }
 
+func TestAnUploadThatIsTriedAgainTakesThePlaceOfTheOneThatStalled(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		v := video(50)
+		g.accept("v/init.cmfv", v.init(t))
+		g.live(v, "v", 0, 1)
+		whole := v.seconds(2, 4)
+		send, end := g.stream(1, "v/1.cmfv")
+		send(whole[:3000])
+		again := make(chan int, 1)
+		go func() { again <- g.put("v/1.cmfv", whole) }()
+		time.Sleep(3 * time.Second)
+		require.Equal(t, http.StatusBadRequest, end(errCut))
+		require.Equal(t, http.StatusOK, <-again)
+		require.Len(t, g.segments("v"), 2)
+		g.clean()
+	})
+}
+
 func TestAFailureOfStorageLeavesNothingBehind(t *testing.T) {
 	tests := []struct {
 		name   string
