@@ -64,6 +64,7 @@ type Engine struct {
 	writes *committer
 	tick   time.Duration // granularity of the file system's modification times
 
+	handles  handles
 	locks    keyLocks
 	dirs     sync.RWMutex  // shared: rename into a directory; exclusive: make and remove directories
 	tempName atomic.Uint64 // last name used in tempDir
@@ -95,6 +96,7 @@ func Open(dir string, opts Options) (*Engine, error) {
 		}
 		return nil, fmt.Errorf("open storage in %s: %w", dir, err)
 	}
+	e.handles.open = map[string]*os.Root{}
 	e.locks.held = map[storage.Key]*keyLock{}
 	e.writes = newCommitter(e.db, e.fault)
 	return e, nil
@@ -173,6 +175,7 @@ func (e *Engine) Close() error {
 	if !e.writes.close() {
 		return nil
 	}
+	e.handles.close()
 	if err := errors.Join(e.db.Close(), e.root.Close()); err != nil {
 		return fmt.Errorf("close storage: %w", err)
 	}

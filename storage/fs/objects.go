@@ -19,7 +19,7 @@ func (e *Engine) Open(ctx context.Context, key storage.Key) (*storage.Object, er
 		if err := e.fault("open"); err != nil {
 			return nil, classify(err)
 		}
-		f, err := e.root.Open(name)
+		f, err := e.openFile(name)
 		if err != nil {
 			return nil, classifyRead(err)
 		}
