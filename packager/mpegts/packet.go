@@ -92,6 +92,11 @@ func (w *writer) pes(s *stream, withPCR, key bool, pcr int64) {
 		}
 		n := min(payloadSize-used, left-(packets-1-i)) // at least a byte for each packet to come
 		left -= n
+		if n == payloadSize && len(rest) >= payloadSize { // nearly all are like this
+			*(*[payloadSize]byte)(p[4:packetSize]) = [payloadSize]byte(rest)
+			rest = rest[payloadSize:]
+			continue
+		}
 		if used = payloadSize - n; used > 0 {
 			p[3] |= 0x20
 			adaptation(p[4:4+used], i == 0 && withPCR, i == 0 && key, pcr)
