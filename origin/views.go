@@ -25,7 +25,7 @@ func (s *Server) Channels(time.Time) []console.ChannelView {
 				if in.Active {
 					in.LastPush, in.Rejected = st.LastPush, int64(st.Rejected)
 					in.LastReason, in.LastRejected = st.LastRejected, st.RejectedAt
-					in.Accepted, in.Encoder, in.Protocol = int64(st.Accepted), st.Encoder, st.Clock
+					in.Accepted, in.Encoder, in.Protocol = int64(st.Accepted), st.Encoder, st.Protocol
 				}
 				v.Inputs = append(v.Inputs, in)
 			}

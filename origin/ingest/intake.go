@@ -32,16 +32,16 @@ type intake struct {
 	copies  *sync.Pool // of *[]byte, copyBuffer long
 	feed    *feed
 
-	mu      sync.Mutex
-	inputs  map[int]*input
-	air     map[storage.Key]chan struct{} // segments on their way in; closed at their end
-	active  int                           // 0: none yet
-	last    time.Time
-	taken   int
-	encoder string
-	refused int
-	why     string
-	whyAt   time.Time
+	mu                sync.Mutex
+	inputs            map[int]*input
+	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
+	active            int                           // 0: none yet
+	last              time.Time
+	taken             int
+	protocol, encoder string
+	refused           int
+	why               string
+	whyAt             time.Time
 }
 
 // Status of a channel's inputs.
@@ -50,6 +50,7 @@ type Status struct {
 	LastPush     time.Time // of the active input
 	Accepted     int       // segments
 	Encoder      string    // User-Agent of the last upload that was taken
+	Protocol     string    // of the last upload that was taken, such as "HLS (TS)"
 	Rejected     int
 	LastRejected string // reason and name
 	RejectedAt   time.Time
@@ -59,7 +60,7 @@ type Status struct {
 func (t *intake) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Encoder: t.encoder,
+	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
 		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	if in := t.inputs[t.active]; in != nil {
 		s.Clock = in.clock()
@@ -74,11 +75,12 @@ func (t *intake) reject(why string, now time.Time) {
 	t.why, t.whyAt = why, now
 }
 
-func (t *intake) took(segments int, encoder string) {
+// took counts a segment that became visible.
+func (t *intake) took(protocol, encoder string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.taken += segments
-	t.encoder = encoder
+	t.taken++
+	t.protocol, t.encoder = protocol, encoder
 }
 
 // resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.

@@ -263,8 +263,22 @@ func (p *push) stampOf(f *demux.Fragment) stamp {
 
 // accepted counts and tells of a segment that became visible.
 func (p *push) accepted(tr media.Track, seg media.Segment, now time.Time) {
-	p.took(1, p.encoder)
+	p.took(p.protocol(), p.encoder)
 	p.seen.Segment(p.id, tr.ID, seg.Size, now.Sub(media.At(seg.End(), tr.Timescale).UTC()))
 	p.log.Debug("segment", "track", tr.ID, "number", seg.Number, "start", media.At(seg.Start, tr.Timescale).UTC(),
 		"duration", media.At(seg.Duration, tr.Timescale).Duration(), "bytes", seg.Size, "part", seg.Part)
+}
+
+// protocol names the kind of push, for people.
+func (p *push) protocol() string {
+	_, stream := streamName(p.name)
+	switch {
+	case stream:
+		return "CMAF"
+	case kindOf(p.name) == fileTS:
+		return "HLS (TS)"
+	case p.hls():
+		return "HLS (fMP4)"
+	}
+	return "DASH"
 }
