@@ -143,21 +143,26 @@ func logAnswer(r *http.Request, a Answer, err error) {
 		"path", r.URL.Path, "client", r.RemoteAddr, "error", err)
 }
 
-// message returns the text for the client: the rule's own, and for a client's mistake what exactly was wrong. AWS's model
-// of messages allows [ \w:.?-] and 255 characters; everything else becomes '-'.
+// message returns the text for the client, in printable ASCII: the rule's own, and for a client's mistake what exactly
+// was wrong.
 func (a Answer) message(err error) string {
 	text := a.Text
 	if a.Detail {
-		text += ": " + err.Error()
+		// The error often begins with the rule in its own words.
+		detail := err.Error()
+		if n := len(text); len(detail) > n && strings.EqualFold(detail[:n], text) {
+			detail = strings.TrimLeft(detail[n:], ": ")
+		}
+		text += ": " + detail
 	}
 	text = strings.Map(func(c rune) rune {
 		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', strings.ContainsRune(" _:.?-", c):
-			return c
-		case c == '"', c == '\'':
-			return -1
+		case c == '"':
+			return '\''
+		case c < ' ' || c > '~':
+			return '-'
 		}
-		return '-'
+		return c
 	}, text)
 	return text[:min(len(text), maxMessage)]
 }

@@ -159,15 +159,25 @@ func (s *state) apply(p *plan, pos storage.Position) {
 	at := pos - storage.Position(len(p.settled))
 	for _, h := range p.settled {
 		h.track.settle(h.Start)
-		h.track.insert(h.Segment, at)
+		s.insert(h.track, h.Segment, at)
 		at++
 	}
 	p.track.settle(p.segment.Start)
 	if p.hold {
 		p.track.hold(p.segment, pos)
 	} else {
-		p.track.insert(p.segment, pos)
+		s.insert(p.track, p.segment, pos)
 	}
+}
+
+// insert puts a journaled segment in its place, unless what follows it expired while it was being journaled: then it is
+// gone as well, as a replay of the journal will have it.
+func (s *state) insert(tr *track, seg media.Segment, pos storage.Position) {
+	if tr.gone.before(seg.Start) {
+		s.overtaken = append(s.overtaken, Expired{Track: tr.ID, Segment: seg})
+		return
+	}
+	tr.insert(seg, pos)
 }
 
 // abandon gives back what a plan claimed.

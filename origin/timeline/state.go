@@ -23,8 +23,9 @@ type state struct {
 	notes    map[string][]byte
 	reserved map[reservation]bool
 
-	flights map[*plan]storage.Position // plans being journaled, and the highest position known when they began
-	highest storage.Position           // of the segment stream, as far as it is known
+	overtaken []Expired                  // journaled after what follows them had expired; the next expire returns them
+	flights   map[*plan]storage.Position // plans being journaled, and the highest position known when they began
+	highest   storage.Position           // of the segment stream, as far as it is known
 
 	longest media.Time // longest video segment ever seen (audio where there is no video)
 	edge    media.Time // live edge: never goes back
@@ -301,10 +302,11 @@ func (s *state) earliest() media.Time {
 }
 
 func (s *state) expire(cutoff time.Time, limit int) (out []Expired) {
+	out, s.overtaken = s.overtaken, nil
 	for _, tr := range s.order {
 		edge := media.FromUTC(cutoff).Floor(tr.Timescale)
 		n := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].End() > edge })
-		n = min(n, limit-len(out))
+		n = max(0, min(n, limit-len(out)))
 		for _, seg := range tr.segments[:n] {
 			out = append(out, Expired{Track: tr.ID, Segment: seg})
 			tr.forget(seg)
