@@ -94,7 +94,7 @@ func ParseMPD(b []byte) (*MPD, error) {
 	}
 	var doc mpdXML
 	if err := xml.Unmarshal(b, &doc); err != nil {
-		return nil, fmt.Errorf("%w: MPD: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: MPD: %w", ErrMalformed, err)
 	}
 	if doc.XMLName.Local != "MPD" {
 		return nil, fmt.Errorf("%w: root element %q", ErrMalformed, doc.XMLName.Local)
@@ -196,7 +196,7 @@ func (r *Representation) named(base string, t templateXML) error {
 			return err
 		}
 		if r.media, err = regexp.Compile("^" + pattern + "$"); err != nil {
-			return fmt.Errorf("%w: template %q: %v", ErrMalformed, t.Media, err)
+			return fmt.Errorf("%w: template %q: %w", ErrMalformed, t.Media, err)
 		}
 	}
 	return nil

@@ -157,10 +157,10 @@ func isUsed(line string) bool {
 func parseMedia(in *lines) (*Playlist, error) {
 	p, err := m3u8.NewMediaPlaylist(0, uint(in.segments+1))
 	if err != nil {
-		return nil, fmt.Errorf("%w: playlist: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: playlist: %w", ErrMalformed, err)
 	}
 	if err := p.DecodeFrom(&in.text, false); err != nil {
-		return nil, fmt.Errorf("%w: playlist: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: playlist: %w", ErrMalformed, err)
 	}
 	out := &Playlist{MediaSequence: p.SeqNo, Ended: p.Closed, Encrypted: in.encrypted}
 	init := ""
@@ -187,7 +187,7 @@ func parseMultivariant(in *lines) (*Playlist, error) {
 		return nil, fmt.Errorf("%w: playlist", ErrMalformed)
 	}
 	if err := p.DecodeFrom(&in.text, false); err != nil {
-		return nil, fmt.Errorf("%w: playlist: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: playlist: %w", ErrMalformed, err)
 	}
 	out := &Playlist{Multivariant: true, Renditions: taps.list}
 	for _, v := range p.Variants {
