@@ -33,7 +33,7 @@ type Answer struct {
 	Status int
 	Type   string // x-amzn-ErrorType
 	Reason string // the rule, in snake case; a refusal by auth names its own
-	Text   string // for people, within AWS's limits for messages
+	Text   string // for people, in plain words
 	Soon   bool   // what is not there may be in a moment: caches may keep the answer for a second only
 	Detail bool   // the error's own text helps the client and gives nothing away
 }
