@@ -139,7 +139,7 @@ function show() {
   const count = (h) => state.channels.filter((c) => c.health === h).length;
   const words = [[count("ok"), "ok"], [count("stale"), "stale"], [count("no media"), "without media"]];
   put($("summary"), "textContent", words.filter(([n]) => n).map(([n, w]) => n + " " + w).join(" \u00b7 "));
-  if (!current() && state.channels.length) selected = id(state.channels[0]);
+  if (!current() && state.channels.length) selected = id(state.channels.find((c) => c.health === "ok") ?? state.channels[0]);
   sync($("channels"), state.channels, id, (c) => {
     const link = element("a", "", element("span", "dot"),
       element("span", "name", element("span", "group", c.group + "/"), c.name), element("span", "edge"));
