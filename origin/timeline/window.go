@@ -211,7 +211,9 @@ func earlier(a, b media.Time) media.Time {
 func (s *snapshot) partsOf(w *packager.Window) []media.Part {
 	lo, hi := w.Tracks[0].Segments[0].Part, uint32(0)
 	for _, tw := range w.Tracks {
-		lo, hi = min(lo, tw.Segments[0].Part), max(hi, tw.Last().Part)
+		// A segment that came late may belong to an earlier part than its neighbours.
+		lo = min(lo, tw.Segments[0].Part, tw.Last().Part)
+		hi = max(hi, tw.Segments[0].Part, tw.Last().Part)
 	}
 	return s.parts[lo : hi+1 : hi+1]
 }
