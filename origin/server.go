@@ -170,8 +170,12 @@ func (s *Server) Recover(ctx context.Context) error {
 	return nil
 }
 
-// Drain makes the server not ready, so that load balancers send nothing more.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain makes the server not ready, so that load balancers send nothing more, and ends the endless uploads, which would
+// outlast any grace; their encoders connect again. It returns at once.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.ingest.Drain()
+}
 
 // expiry is how often media is looked through for what has left the start-over windows, and expiredAtOnce how many
 // segments of a channel leave at a time.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -23,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/mp4ff/mp4"
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -219,6 +222,34 @@ func TestStoppingCutsAnEndlessUploadAfterTheGrace(t *testing.T) {
 	r.end(t)
 	require.Error(t, <-cut)
 	require.Contains(t, r.log.String(), "cutting off")
+}
+
+func TestStoppingDoesNotWaitForAnEndlessUpload(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer http.DefaultClient.CloseIdleConnections()
+	r := start(t, yamlFile(t, "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndata: "+filepath.Join(t.TempDir(), "data")+"\n"), nil)
+	header := mp4.CreateEmptyInit()
+	header.AddEmptyTrack(48_000, "audio", "eng")
+	require.NoError(t, header.Moov.Trak.SetAACDescriptor(2, 48_000))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.public, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /in/v1/default/1/one/Streams(a.cmfa) HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", header.Size())
+	require.NoError(t, err)
+	require.NoError(t, header.Encode(conn))
+	_, err = io.WriteString(conn, "\r\n")
+	require.NoError(t, err)
+	time.Sleep(200 * time.Millisecond) // the upload is under way
+	began := time.Now()
+	r.end(t)
+	require.Less(t, time.Since(began), 4*time.Second, "the grace is longer")
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	require.NotContains(t, r.log.String(), "cutting off")
+	require.NotContains(t, r.log.String(), "level=ERROR")
 }
 
 func TestReloadPutsAGoodFileInForceAndABadOneNot(t *testing.T) {

@@ -1,9 +1,15 @@
 package ingest
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
+
+	"headwater/origin/ingest/demux"
+	"headwater/origin/reply"
 )
 
 // patientBody reads a request's body with an idle deadline for every read and no total one.
@@ -13,7 +19,16 @@ type patientBody struct {
 	idle  time.Duration
 	limit int64 // bytes; 0: none
 	count int64
-	err   error // that ended the body, io.EOF included
+	err   error  // that ended the body, io.EOF included
+	held  *share // what is read stays in memory until the request ends; nil: it does not
+
+	// Of bodies that a stopping server ends: see drains.
+	stream bool // uploaded to a Streams() URL
+	mu     sync.Mutex
+	begun  bool      // count as of the last read is not 0
+	lifted bool      // limit as of the last read is 0
+	stop   time.Time // when the server began to stop; zero: it did not
+	done   bool      // the request ended: its deadlines are not ours any more
 }
 
 // newPatientBody leaves the deadline in force when the body is done with: what net/http still reads of it has no other, and it
@@ -26,15 +41,95 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	// A writer without deadlines (in tests) has none to set.
-	_ = b.ctl.SetReadDeadline(time.Now().Add(b.idle))
+	if b.prepare() {
+		b.err = b.stopped()
+		return 0, b.err
+	}
 	n, err := b.r.Read(p)
 	b.count += int64(n)
 	if b.limit > 0 && b.count > b.limit && err == nil {
 		err = &http.MaxBytesError{Limit: b.limit}
 	}
+	if err != nil && !errors.Is(err, io.EOF) && b.over() {
+		err = b.stopped()
+	}
+	if heldErr := b.held.take(int64(n)); heldErr != nil {
+		n, err = 0, heldErr
+	}
 	b.err = err
 	return n, err
+}
+
+// prepare sets the deadline of the read that follows; over means that the server stops and there shall be none.
+func (b *patientBody) prepare() (over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun, b.lifted = b.count > 0, b.limit == 0
+	now := time.Now()
+	deadline, ends := b.end()
+	if ends && !now.Before(deadline) {
+		_ = b.ctl.SetReadDeadline(now) // net/http does not wait for the rest either
+		return true
+	}
+	if idle := now.Add(b.idle); !ends || idle.Before(deadline) {
+		deadline = idle
+	}
+	// A writer without deadlines (in tests) has none to set.
+	_ = b.ctl.SetReadDeadline(deadline)
+	return false
+}
+
+// segmentGrace is how long an upload to a Streams() URL that may be a segment, not a stream, has to end when the server stops.
+const segmentGrace = 5 * time.Second
+
+// end returns when a stopping server ends the body, if it does. The lock is held.
+func (b *patientBody) end() (at time.Time, ends bool) {
+	switch {
+	case b.stop.IsZero():
+		return at, false
+	case b.lifted, b.stream && !b.begun:
+		return b.stop, true
+	}
+	return b.stop.Add(segmentGrace), b.stream
+}
+
+// over reports whether the body was ended because the server stops.
+func (b *patientBody) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, ends := b.end()
+	return ends && !time.Now().Before(at)
+}
+
+func (b *patientBody) stopped() error {
+	return fmt.Errorf("%w: the upload ended after %d bytes", reply.ErrStopping, b.count)
+}
+
+// explain returns why an upload failed, if it did, when err came of what was read.
+func (b *patientBody) explain(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case b.err == nil, errors.Is(b.err, io.EOF), errors.As(b.err, &tooLarge):
+		return err
+	case errors.Is(b.err, reply.ErrMemory):
+		return b.err
+	case errors.Is(b.err, reply.ErrStopping):
+		if err == nil {
+			return b.err
+		}
+		return fmt.Errorf("%w (%s)", b.err, err.Error()) // the answer is this one, whatever else was found
+	}
+	return errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, b.count, b.err), err)
+}
+
+// interrupt has the body end when a server that stops now ends it, and wakes a read that waits.
+func (b *patientBody) interrupt(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stop = now
+	if at, ends := b.end(); ends && !b.done {
+		_ = b.ctl.SetReadDeadline(at)
+	}
 }
 
 // maxDrain is how much of a body is read after its fate is known, so that the answer is not lost to a reset connection.
@@ -42,6 +137,50 @@ const maxDrain = 8 << 20
 
 func (b *patientBody) drain() {
 	if b.err == nil {
+		b.held = nil // what is thrown away is not held
 		_, _ = io.CopyN(io.Discard, b, maxDrain)
+	}
+}
+
+// drains are the uploads under way whose end is not known before: those that a stopping server ends. Uploads that turn out
+// to be endless streams end at once, files have the server's grace.
+type drains struct {
+	mu   sync.Mutex
+	stop time.Time // when the server began to stop; zero: it did not
+	open map[*patientBody]struct{}
+}
+
+// watch adds a body until the function that it returns is called.
+func (d *drains) watch(b *patientBody) (ended func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open[b] = struct{}{}
+	b.stop = d.stop
+	return func() {
+		d.mu.Lock()
+		delete(d.open, b)
+		d.mu.Unlock()
+		b.mu.Lock()
+		b.done = true
+		b.mu.Unlock()
+	}
+}
+
+// begin ends the bodies that are watched, and those that will be.
+func (d *drains) begin() {
+	d.mu.Lock()
+	if !d.stop.IsZero() {
+		d.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	d.stop = now
+	bodies := make([]*patientBody, 0, len(d.open))
+	for b := range d.open {
+		bodies = append(bodies, b)
+	}
+	d.mu.Unlock()
+	for _, b := range bodies {
+		b.interrupt(now)
 	}
 }

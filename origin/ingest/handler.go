@@ -49,6 +49,7 @@ type Observer interface {
 type Options struct {
 	Idle      time.Duration // longest silence of a body: 60 s
 	MaxUpload int64         // bytes of one file; endless streams are not counted: 1 GiB
+	HeldBytes int64         // bytes of MPEG-TS uploads held at once, of which a channel alone gets half: 256 MiB
 	Limits    demux.Limits  // demux.DefaultLimits
 	Now       func() time.Time
 }
@@ -61,6 +62,8 @@ type Handler struct {
 	opt   Options
 
 	copies *sync.Pool
+	held   *budget
+	drains drains
 
 	mu       sync.Mutex
 	channels map[channel.ID]*intake
@@ -74,14 +77,22 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 	if opt.MaxUpload == 0 {
 		opt.MaxUpload = 1 << 30
 	}
+	if opt.HeldBytes == 0 {
+		opt.HeldBytes = 256 << 20
+	}
 	if opt.Limits == (demux.Limits{}) {
 		opt.Limits = demux.DefaultLimits
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Handler{dir: dir, store: store, seen: seen, opt: opt, copies: newCopies(), channels: map[channel.ID]*intake{}}
+	return &Handler{dir: dir, store: store, seen: seen, opt: opt, copies: newCopies(), held: newBudget(opt.HeldBytes),
+		drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
 }
+
+// Drain ends the endless uploads under way and those that still come: what came whole of them is kept, and the answer is
+// that of reply.ErrStopping. Files that are being uploaded may end. It returns at once.
+func (h *Handler) Drain() { h.drains.begin() }
 
 const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
 
@@ -128,26 +139,48 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
 	log := reply.Logger(r.Context()).With("channel", id.String(), "input", number, "name", name)
 	body := newPatientBody(w, r, h.opt)
+	_, body.stream = streamName(name)
+	if !body.stream && r.ContentLength > h.opt.MaxUpload {
+		body.err = &http.MaxBytesError{Limit: h.opt.MaxUpload}
+		h.refuse(w, r, id, name, body, body.err, log)
+		return
+	}
+	if r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload {
+		defer h.drains.watch(body)()
+	}
+	if kindOf(name) == fileTS {
+		held := &share{of: h.held, id: id}
+		body.held = held
+		defer held.release()
+	}
 	err := h.receive(r, id, number, name, body, log)
 	h.seen.Received(id, body.count)
-	var tooLarge *http.MaxBytesError
-	if body.err != nil && !errors.Is(body.err, io.EOF) && !errors.As(body.err, &tooLarge) {
-		err = errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, body.count, body.err), err)
-	}
+	err = body.explain(err)
 	if body.count == 0 && unframed(r) {
 		err = fmt.Errorf("%w: the body has neither a length nor chunks", reply.ErrBadRequest)
 	}
-	if err != nil {
-		reason := reply.Describe(r.Context(), err).Reason
-		h.seen.Rejected(id, reason)
-		h.rejected(id, reason+": "+name)
-		log.Warn("upload rejected", "reason", reason, "bytes", body.count, "error", err)
+	switch {
+	case err == nil:
 		body.drain()
+		w.WriteHeader(http.StatusOK)
+	case errors.Is(err, reply.ErrStopping):
+		log.Info("upload ended: the server is stopping", "bytes", body.count, "error", err)
+		w.Header().Set("Connection", "close")
 		reply.WriteError(w, r, err)
-		return
+	default:
+		h.refuse(w, r, id, name, body, err, log)
 	}
+}
+
+// refuse counts an upload that was not taken, and answers it.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, name string, body *patientBody, err error,
+	log *slog.Logger) {
+	reason := reply.Describe(r.Context(), err).Reason
+	h.seen.Rejected(id, reason)
+	h.rejected(id, reason+": "+name)
+	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "error", err)
 	body.drain()
-	w.WriteHeader(http.StatusOK)
+	reply.WriteError(w, r, err)
 }
 
 // unframed reports whether a request says nothing of its body's length, as of ffmpeg with -chunked_post 0: what follows is

@@ -26,6 +26,7 @@ var (
 	ErrThrottled   = errors.New("too many requests")                      // 429
 	ErrBlocked     = errors.New("what was waited for did not come")       // 503, blocking playlist reload
 	ErrStopping    = errors.New("the server is stopping")                 // 503
+	ErrMemory      = errors.New("too much is being uploaded at once")     // 503
 )
 
 // Answer is what a client is told about an error.
@@ -77,6 +78,7 @@ var base = Table{
 	{storage.ErrIO, Answer{503, "ServiceUnavailableException", "storage", "Storage does not answer", false, false}},
 	{storage.ErrClosed, stopped},
 	{ErrStopping, stopped},
+	{ErrMemory, Answer{503, "ServiceUnavailableException", "memory", "Too much is being uploaded at once", false, false}},
 	{ErrBlocked, Answer{503, "ServiceUnavailableException", "blocked", "What was waited for did not come", false, false}},
 	{context.DeadlineExceeded, Answer{503, "ServiceUnavailableException", "deadline", "It took too long", false, false}},
 	{context.Canceled, Answer{StatusClientGone, "", "client_gone", "Client left", false, false}},

@@ -129,6 +129,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 func logAnswer(r *http.Request, a Answer, err error) {
 	level := slog.LevelInfo
 	switch {
+	case errors.Is(err, ErrStopping): // as it was told to
 	case a.Status >= 500:
 		level = slog.LevelError
 	case a.Status == http.StatusNotFound, a.Status == StatusClientGone,

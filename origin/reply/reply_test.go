@@ -53,6 +53,7 @@ func TestErrorsBecomeAnswers(t *testing.T) {
 		{storage.ErrNoSpace, 507, "InsufficientStorageException", "no_space", ""},
 		{storage.ErrIO, 503, "ServiceUnavailableException", "storage", ""},
 		{&http.MaxBytesError{Limit: 7}, 413, "RequestEntityTooLargeException", "max_upload", ""},
+		{reply.ErrMemory, 503, "ServiceUnavailableException", "memory", ""},
 		{context.DeadlineExceeded, 503, "ServiceUnavailableException", "deadline", ""},
 		{context.Canceled, 503, "ServiceUnavailableException", "stopping", ""},
 		{errors.New("surprise"), 500, "InternalServerError", "internal", ""},
