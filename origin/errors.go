@@ -2,6 +2,7 @@ package origin
 
 import (
 	"headwater/origin/channel"
+	"headwater/origin/ingest"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
 	"headwater/origin/timeline"
@@ -41,6 +42,7 @@ func errorTable() reply.Table {
 		line(demux.ErrTooLarge, 413, "RequestEntityTooLargeException", "media_limit", "Media exceeds a limit", false, detail),
 		line(demux.ErrTruncated, 400, validation, "truncated", "Media ends too early", false, detail),
 		line(demux.ErrMalformed, 400, validation, "malformed", "Malformed media", false, detail),
+		line(ingest.ErrTooManyTracks, 409, conflict, "max_tracks", "Too many tracks", false, detail),
 		line(timeline.ErrBackwards, 409, conflict, "number_backwards", "Segment number goes backwards", false, detail),
 		line(timeline.ErrOverlap, 409, conflict, "overlap", "Segment overlaps another", false, detail),
 		line(timeline.ErrDuplicate, 409, conflict, "duplicate", "Segment exists already", false, detail),

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"headwater/origin/channel"
+	"headwater/origin/ingest"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/timeline"
 	"headwater/storage"
@@ -25,6 +26,7 @@ func TestErrorTable(t *testing.T) {
 		{channel.ID{Group: "a b", Name: "c"}.Validate(), 400, "invalid_name", false},
 		{timeline.ErrNotYet, 404, "too_early", true},
 		{timeline.ErrGone, 404, "gone", false},
+		{ingest.ErrTooManyTracks, 409, "max_tracks", false},
 		{timeline.ErrBackwards, 409, "number_backwards", false},
 		{timeline.ErrBadWindow, 400, "bad_window", false},
 		{demux.ErrMalformed, 400, "malformed", false},

@@ -28,6 +28,9 @@ const (
 	jumpSlack = 10 * time.Second
 	// joinSlack: a track that is new to a session may arrive this much earlier or later than the session's others.
 	joinSlack = 2 * time.Second
+	// beginSlack: a clock this close to the first value of its session is back at it, and a fragment from there that comes
+	// this much later than the first time, or half its length if longer, is not that one sent again.
+	beginSlack = 500 * time.Millisecond
 	// joinMargin: a session that has to start after what is stored starts this much later, since its other tracks may begin
 	// a little earlier than the one that came first (audio priming).
 	joinMargin = 100 * time.Millisecond
@@ -44,6 +47,7 @@ type anchor struct {
 	Kind   clockKind     `json:"kind"`
 	Offset time.Duration `json:"offset"` // UTC minus source time
 	Lag    time.Duration `json:"lag"`    // arrival minus mapped end, when the session began
+	First  time.Duration `json:"first"`  // source time of the session's first segment
 }
 
 // stamp is a source time: ticks on the source's clock, and for a clock that wraps every 2^33 ticks of 90 kHz the raw
@@ -54,6 +58,7 @@ type stamp struct {
 	Wraps           bool
 	Raw             int64         // 90 kHz, where Wraps
 	Usual           time.Duration // duration of the channel's segments, 0 when not known: Duration may be that of a chunk
+	Headed          bool          // of an endless upload that began with its header, as that of an encoder that begins
 }
 
 // utc returns the UTC start of s in its scale under a. now picks the turn of a clock that wraps: the one nearest to it.
@@ -122,6 +127,15 @@ func (a anchor) fits(s stamp, lastEnd int64, known bool, now time.Time) (start i
 	}
 }
 
+// begunAgain reports whether s, of a track that is in the session of a, is of an encoder that was restarted: the header and
+// the first fragment of an endless upload came anew, too late to be those of before. A file that is sent again is a copy.
+func (a anchor) begunAgain(s stamp, now time.Time) bool {
+	if !s.Headed || a.Kind == clockEpoch || media.At(s.Ticks, s.Scale).Duration() > a.First+beginSlack {
+		return false
+	}
+	return s.lag(a.utc(s, now), now)-a.Lag > max(beginSlack, media.At(s.Duration, s.Scale).Duration()/2)
+}
+
 // newAnchor anchors a session whose first segment to arrive is s. pdt is the UTC time that the encoder gave for its
 // start, zero when it gave none; the segment starts no earlier than earliest (UTC).
 func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64) {
@@ -129,7 +143,7 @@ func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64)
 		return anchor{Kind: clockEpoch}, s.Ticks
 	}
 	source := media.At(s.Ticks, s.Scale).Duration()
-	a := anchor{Kind: clockArrival}
+	a := anchor{Kind: clockArrival, First: source}
 	if !pdt.IsZero() && abs(now.Sub(pdt)) <= nearEpoch {
 		a.Kind = clockPDT
 		a.Offset = time.Duration(pdt.UnixNano()).Round(time.Millisecond) - source.Round(time.Millisecond)

@@ -21,9 +21,12 @@ type fileLane struct {
 	open    *segment
 	shift   int64 // UTC minus source time in ticks, once placed
 	dropped bool  // the place is taken: a copy
+	from    int64 // source ticks of the first fragment
+	until   int64 // and of the end of the last
 }
 
 func (l *fileLane) add(ctx context.Context, f *demux.Fragment) error {
+	l.until = f.Time + f.Duration()
 	if l.dropped {
 		_, err := io.Copy(io.Discard, f.Body)
 		return err
@@ -42,6 +45,7 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	if err != nil {
 		return err
 	}
+	l.from = f.Time
 	l.await(SegmentKey(l.id, l.track.ID, at.Start))
 	return l.openAt(ctx, at)
 }
@@ -149,10 +153,11 @@ func (l *videoLane) take(ctx context.Context, f *demux.Fragment) error {
 	}
 	if f.Samples[0].Sync {
 		l.sync(at)
-		if l.open != nil && l.boundary(at) {
+		if (l.open != nil || l.dropped) && l.boundary(at) {
 			if err := l.cut(ctx, at); err != nil {
 				return err
 			}
+			l.dropped = false // what comes after a copy may be new
 		}
 	}
 	if l.open == nil && !l.dropped {
@@ -187,9 +192,10 @@ func (l *videoLane) restart(ctx context.Context, f *demux.Fragment) error {
 }
 
 func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
-	at, err := l.at, error(nil)
+	var at placed
+	var err error
 	if l.placed {
-		at, err = l.in.resume(ctx, l.track.ID, l.config, l.stampOf(f), at)
+		at, err = l.in.resume(ctx, l.track.ID, l.config, l.stampOf(f), l.at)
 	} else {
 		at, err = l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
 	}
@@ -245,13 +251,13 @@ func (l *videoLane) sync(at int64) {
 	}
 }
 
-// boundary reports whether a segment ends at the sync sample at UTC ticks.
+// boundary reports whether the segment that began last, stored or dropped, ends at the sync sample at UTC ticks.
 func (l *videoLane) boundary(at int64) bool {
-	if l.step == 0 || l.open == nil {
+	if l.step == 0 {
 		return false
 	}
 	slack := min(l.step/16, l.gop/2) // a sync sample may lie a little before the boundary that it is meant for
-	return floorDiv(at-l.phase+slack, l.step) > floorDiv(l.open.at.Start-l.phase+slack, l.step)
+	return floorDiv(at-l.phase+slack, l.step) > floorDiv(l.at.Start-l.phase+slack, l.step)
 }
 
 func (l *videoLane) cut(ctx context.Context, at int64) error {

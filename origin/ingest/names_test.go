@@ -16,6 +16,8 @@ func TestWhatFileNamesSay(t *testing.T) {
 	for name, want := range map[string]string{
 		"index0.ts": "index", "chunk-stream0-00001.m4s": "stream0", "hi/seg00012.m4s": "seg", "chan_1_00001.ts": "chan_1",
 		"video/123.cmfv": "", "out_010.ts": "out", "segment_720p_17.m4s": "720p",
+		"s/c-00001-x.ts": "c-x", "00007-x.ts": "x", "c 00001 x.ts": "c  x", "video1080p.cmfv": "video1080p", "c-1-00017-x.ts": "c-1-x",
+		"seg00001_720p.ts": "720p", "a.ts": "a",
 	} {
 		require.Equal(t, want, mediaStem(name), name)
 	}
@@ -114,4 +116,13 @@ func TestAFileThatNoPlaylistListsKeepsItsName(t *testing.T) {
 		v, _ = again.variant(shortly(t), "seg2.ts")
 		require.Equal(t, "seg", v, "after a restart of the server too")
 	})
+}
+
+func TestThePlaylistsURIsAreDecoded(t *testing.T) {
+	for ref, want := range map[string]string{
+		"c%2000001%20x.ts": "p/c 00001 x.ts", "100%.ts": "p/100%.ts", "s/a%2Fb.ts?q=%20": "p/s/a/b.ts",
+		"http://origin/in/v1/g/1/c/p/c%20x.ts": "p/c x.ts",
+	} {
+		require.Equal(t, want, resolve("p/index.m3u8", ref), ref)
+	}
 }

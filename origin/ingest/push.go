@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"path"
+	"slices"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -29,6 +32,7 @@ type push struct {
 
 	init    *demux.Init // header in force
 	endless bool        // the upload began with its header: it is a stream to be cut, not a file
+	headed  bool        // that header came in this upload
 	left    bool        // the other input took over in the middle of a file
 	lanes   map[*demux.Track]lane
 }
@@ -48,13 +52,9 @@ func (p *push) mp4(ctx context.Context) error {
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
 	}
-	if len(head) == 8 {
-		switch string(head[4:]) {
-		case "ftyp", "moov":
-		default:
-			if p.init, err = p.in.names.initFor(ctx, p.name); err != nil {
-				return err
-			}
+	if beginsMedia(br) {
+		if p.init, err = p.in.names.initFor(ctx, p.name); err != nil {
+			return err
 		}
 	}
 	r := demux.NewMP4Reader(br, p.init, p.limits)
@@ -79,6 +79,29 @@ func (p *push) mp4(ctx context.Context) error {
 	}
 }
 
+// beginsMedia reports whether what follows can be a media segment, which needs an init segment: it begins with a box that
+// one may begin with (ISO/IEC 14496-12, 8.16) and that has room for its own header. All else is for the reader to judge.
+func beginsMedia(br *bufio.Reader) bool {
+	head, err := br.Peek(8)
+	if err != nil {
+		return false
+	}
+	switch string(head[4:]) {
+	case "styp", "sidx", "moof", "prft", "emsg", "free", "skip", "uuid":
+	default:
+		return false
+	}
+	size := uint64(binary.BigEndian.Uint32(head))
+	if size != 1 {
+		return size >= 8
+	}
+	if head, err = br.Peek(16); err != nil {
+		return false
+	}
+	size = binary.BigEndian.Uint64(head[8:])
+	return size >= 16 && size <= math.MaxInt64
+}
+
 // initArrived remembers an init segment, over a restart too: encoders do not send it again.
 func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 	if p.init != nil && p.init != in {
@@ -87,7 +110,7 @@ func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 			return err
 		}
 	}
-	p.init, p.endless, p.body.limit = in, true, 0
+	p.init, p.endless, p.headed, p.body.limit = in, true, true, 0
 	if have := p.in.names.inited(p.name); have != nil && bytes.Equal(have.Raw, in.Raw) {
 		return nil
 	}
@@ -136,13 +159,13 @@ const longestFile = 20 * time.Second
 
 func (p *push) unending(l lane) bool {
 	file, ok := l.(*fileLane)
-	if !ok || file.open == nil {
+	if !ok || file.open == nil && !file.dropped {
 		return false
 	}
 	if _, stream := streamName(p.name); !stream {
 		return false
 	}
-	long := media.At(file.open.end-file.open.at.Start, file.track.Timescale).Duration()
+	long := media.At(file.until-file.from, file.track.Timescale).Duration()
 	return long >= max(longestFile, 4*p.channel.Load().CutDuration())
 }
 
@@ -239,11 +262,11 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 		}
 		tr.Bitrate = int(media.At(size*8*int64(d.Timescale)/dur, 1).Ticks+999) / 1000 * 1000
 	}
-	set, err := p.tl.SetTrack(ctx, tr)
+	set, err := p.setTrack(ctx, tr)
 	if errors.Is(err, timeline.ErrChanged) {
 		// An encoder that began again at another frame rate, say: what a track has stored cannot change, so there is a second.
 		tr.ID = fmt.Sprintf("%s-%c%d", tr.ID, tr.Kind.String()[0], tr.Timescale)
-		set, err = p.tl.SetTrack(ctx, tr)
+		set, err = p.setTrack(ctx, tr)
 	}
 	if errors.Is(err, timeline.ErrChanged) {
 		err = fmt.Errorf("%w: %w", demux.ErrUnsupported, err)
@@ -256,9 +279,32 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 	return tr, c, err
 }
 
+// maxTracks is how many tracks a channel may have: far more than a ladder with its languages, far less than a stream makes
+// whose every file looks like a variant of its own.
+const maxTracks = 64
+
+// ErrTooManyTracks refuses media of a track that a channel has no room for.
+var ErrTooManyTracks = errors.New("too many tracks")
+
+// setTrack notes a track, unless it is one too many.
+func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error) {
+	if _, has := p.tl.Last(tr.ID); has {
+		return p.tl.SetTrack(ctx, tr)
+	}
+	p.feed.tracks.Lock()
+	defer p.feed.tracks.Unlock()
+	have := p.tl.State().Tracks
+	known := slices.ContainsFunc(have, func(t timeline.TrackState) bool { return t.ID == tr.ID })
+	if !known && len(have) >= maxTracks {
+		return tr, fmt.Errorf("%w: %s would be one more than the %d that a channel may have", ErrTooManyTracks, tr.ID, maxTracks)
+	}
+	return p.tl.SetTrack(ctx, tr)
+}
+
 // stampOf returns the source time of a fragment.
 func (p *push) stampOf(f *demux.Fragment) stamp {
-	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS, Usual: p.tl.Step()}
+	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS, Usual: p.tl.Step(),
+		Headed: p.headed}
 }
 
 // accepted counts and tells of a segment that became visible.

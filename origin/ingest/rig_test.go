@@ -164,7 +164,8 @@ func table() reply.Table {
 		return reply.Rule{Err: err, Answer: reply.Answer{Status: status, Type: "T", Reason: reason, Text: reason}}
 	}
 	return reply.Table{line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
-		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed")}
+		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed"),
+		line(ErrTooManyTracks, 409, "max_tracks")}
 }
 
 func (g *rig) handler(input int) http.Handler {

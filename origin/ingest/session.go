@@ -40,6 +40,8 @@ type memo struct {
 type feed struct {
 	mu  sync.Mutex // held while a session begins, which is rare and writes to the journal
 	now feeding
+
+	tracks sync.Mutex // held while a track is made
 }
 
 // feeding is journaled under feedKey when it changes.
@@ -132,6 +134,10 @@ func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.
 func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
 	have, joined := in.memo.Tracks[track]
+	again := false
+	if joined && in.anchor(have).begunAgain(s, now) {
+		joined, again = false, true
+	}
 	if has && joined && !in.switches() {
 		// What continues its own session stays in it, though another may have begun meanwhile.
 		start, ok = in.anchor(have).fits(s, last.End(), true, now)
@@ -145,6 +151,9 @@ func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (or
 			continue
 		}
 		ordinal = in.memo.First + i
+		if again && ordinal <= have {
+			break // what an encoder sends that was restarted is in a newer session or none
+		}
 		start, ok = a.fits(s, last.End(), has && joined && have == ordinal, now)
 		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
 			ok = false // the track has moved on already, or this is no copy but an encoder that began again

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -63,8 +64,10 @@ func initStem(name string) (stem string, ok bool) {
 // mediaStem returns the name of a media file without its number, its extension and the words that only say "segment".
 func mediaStem(name string) string {
 	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
-	trimmed := strings.TrimRight(base, "0123456789")
-	if sep := strings.TrimRight(trimmed, "-_."); sep != trimmed || trimmed == "" {
+	trimmed := strings.TrimRight(base, digits)
+	if sep := strings.TrimRight(trimmed, separators); trimmed == base {
+		base = withoutNumber(base)
+	} else if sep != trimmed || trimmed == "" {
 		base = sep // "chunk-stream0-00001": the number stands apart
 	} else {
 		base = trimmed
@@ -76,6 +79,44 @@ func mediaStem(name string) string {
 	}
 	return base
 }
+
+const (
+	digits     = "0123456789"
+	separators = "-_."
+)
+
+// withoutNumber leaves out of a name its longest run of digits, the last of several, which is where its number must be when
+// it does not end with it: "c-x" of "c-00001-x". What has a unit tells variants apart: "video1080p" stays.
+func withoutNumber(base string) string {
+	from, to := 0, 0
+	for i := 0; i < len(base); {
+		rest := strings.TrimLeft(base[i:], digits)
+		end := len(base) - len(rest)
+		if end == i {
+			i++
+			continue
+		}
+		unit := rest
+		if cut := strings.IndexFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) }); cut >= 0 {
+			unit = rest[:cut]
+		}
+		if !units[strings.ToLower(unit)] && end-i >= to-from {
+			from, to = i, end
+		}
+		i = end
+	}
+	if to == 0 {
+		return base
+	}
+	if left := strings.TrimRight(base[:from], separators); left != "" {
+		return left + base[to:]
+	}
+	return strings.TrimLeft(base[to:], separators)
+}
+
+// units follow numbers that are not those of segments.
+var units = map[string]bool{"p": true, "i": true, "k": true, "m": true, "kb": true, "mb": true, "kbps": true, "mbps": true,
+	"kbit": true, "mbit": true, "bps": true, "fps": true, "hz": true, "khz": true, "ch": true}
 
 // generic stems say nothing about which variant a file belongs to when a directory does.
 var genericStems = map[string]bool{"": true, "seg": true, "segment": true, "index": true, "chunk": true, "media": true,
@@ -111,12 +152,15 @@ func slug(s string) string {
 	return cmp.Or(strings.Trim(out, "-"), "main")
 }
 
-// resolve returns the path that ref, found in the file at, stands for. References with a scheme or a leading slash are
-// taken by what follows the last element they share with at's directory, as encoders print full URLs too.
+// resolve returns the path that ref, a URI reference (RFC 3986) found in the file at, stands for, decoded. References with
+// a scheme or a leading slash are taken by what follows the last element they share with at's directory, as encoders print
+// full URLs too.
 func resolve(at, ref string) string {
 	ref, query, _ := strings.Cut(ref, "?")
 	if file := fileParameter(query); file != "" {
 		ref = file
+	} else if plain, err := url.PathUnescape(ref); err == nil {
+		ref = plain
 	}
 	if _, rest, ok := strings.Cut(ref, "://"); ok {
 		if _, p, ok := strings.Cut(rest, "/"); ok {
