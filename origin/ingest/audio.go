@@ -174,7 +174,7 @@ func (l *audioLane) emit(ctx context.Context) (<-chan struct{}, error) {
 		end := last.time + int64(last.Duration)
 		half := int64(first.Duration) / 2
 		ends, video, changed := l.cuts.after(media.At(first.time+half, l.track.Timescale), media.At(end+half, l.track.Timescale))
-		at := int64(0)
+		var at int64
 		switch {
 		case len(ends) > 0:
 			at = ends[0].Round(l.track.Timescale)

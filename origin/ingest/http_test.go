@@ -98,7 +98,7 @@ func TestMethodsAndNames(t *testing.T) {
 		t.Helper()
 		c, err := net.Dial("tcp", srv.Listener.Addr().String())
 		require.NoError(t, err)
-		defer c.Close() //nolint:errcheck // read to its end
+		defer c.Close()
 		_, err = fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, path, len(body), body)
 		require.NoError(t, err)
 		res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})

@@ -217,7 +217,7 @@ func (t *intake) read(ctx context.Context, key storage.Key) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer obj.Body.Close() //nolint:errcheck // read only
+	defer obj.Body.Close()
 	return io.ReadAll(io.LimitReader(obj.Body, 8<<20))
 }
 

@@ -147,7 +147,7 @@ func (m *MP4Reader) header() (h boxHead, err error) {
 	}
 	h.name = string(h.raw[4:])
 	for _, c := range h.raw[4:] {
-		if c < 0x20 || c == 0x7f {
+		if c < 0x20 || c > 0x7e && c != 0xa9 { // the one other character that box types are made of
 			return h, fmt.Errorf("%w: no box type but % x, at %d", ErrMalformed, h.raw[4:], h.pos)
 		}
 	}

@@ -43,7 +43,7 @@ func (e *entry) avcPicture(nalu []byte) (err error) {
 	}()
 	sps, err := avc.ParseSPSNALUnit(nalu, true)
 	if err != nil {
-		return fmt.Errorf("%w: H.264 sequence parameter set: %v", ErrMalformed, err)
+		return fmt.Errorf("%w: H.264 sequence parameter set: %w", ErrMalformed, err)
 	}
 	if err := e.picture(uint64(sps.Width), uint64(sps.Height)); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (e *entry) hevcPicture(nalu []byte) (err error) {
 	}()
 	sps, err := hevc.ParseSPSNALUnit(nalu)
 	if err != nil {
-		return fmt.Errorf("%w: HEVC sequence parameter set: %v", ErrMalformed, err)
+		return fmt.Errorf("%w: HEVC sequence parameter set: %w", ErrMalformed, err)
 	}
 	w, h := sps.ImageSize()
 	if err := e.picture(uint64(w), uint64(h)); err != nil {
