@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -105,13 +106,13 @@ func mulDiv(a, b, c int64) (q, r int64) {
 		u = -u
 	}
 	hi, lo := bits.Mul64(u, uint64(b))
-	if hi >= uint64(c) { // The quotient leaves 64 bits: saturate, a time that far away is never a real one.
-		if neg {
-			return -1 << 63, 0
-		}
-		return 1<<63 - 1, 0
+	if hi >= uint64(c) {
+		return saturated(neg), 0
 	}
 	uq, ur := bits.Div64(hi, lo, uint64(c))
+	if uq > math.MaxInt64 {
+		return saturated(neg), 0
+	}
 	q, r = int64(uq), int64(ur)
 	if neg {
 		q = -q
@@ -121,4 +122,12 @@ func mulDiv(a, b, c int64) (q, r int64) {
 		}
 	}
 	return q, r
+}
+
+// saturated is a quotient that leaves 64 bits: a time that far away is never a real one.
+func saturated(negative bool) int64 {
+	if negative {
+		return math.MinInt64
+	}
+	return math.MaxInt64
 }

@@ -36,9 +36,13 @@ func TestATimeIsRescaledToTheNearestOrTheEarlierTick(t *testing.T) {
 		scale := rapid.Uint32Range(1, 1e9).Draw(t, "to")
 		ticks := new(big.Rat).Mul(exact(a), new(big.Rat).SetInt64(int64(scale)))
 		floor := new(big.Int).Div(ticks.Num(), ticks.Denom())
-		require.Equal(t, floor.Int64(), a.Floor(scale))
 		half := new(big.Rat).Add(ticks, big.NewRat(1, 2))
-		require.Equal(t, new(big.Int).Div(half.Num(), half.Denom()).Int64(), a.Round(scale))
+		round := new(big.Int).Div(half.Num(), half.Denom())
+		if !floor.IsInt64() || !round.IsInt64() || round.Int64() == math.MaxInt64 {
+			return // beyond 64 bits: see below
+		}
+		require.Equal(t, floor.Int64(), a.Floor(scale))
+		require.Equal(t, round.Int64(), a.Round(scale))
 	})
 }
 
