@@ -184,13 +184,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, err)
 		return
 	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-	case http.MethodOptions:
-		preflight(w)
-		return
-	default:
-		methodNotAllowed(w, r)
+	if !reads(w, r) {
 		return
 	}
 	tl, ok := s.timelineOf(id)
@@ -199,6 +193,19 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.playback.Serve(w, r, ch, e, tl, p.rest)
+}
+
+// reads reports whether the request reads something; what else viewers may send it answers.
+func reads(w http.ResponseWriter, r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return true
+	case http.MethodOptions:
+		preflight(w)
+	default:
+		methodNotAllowed(w, r)
+	}
+	return false
 }
 
 func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
@@ -212,13 +219,7 @@ func endpointOf(ch *channel.Channel, name string) *channel.Endpoint {
 
 // serveTime tells the time of day, for DASH clients whose clock is off.
 func (s *Server) serveTime(w http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-	case http.MethodOptions:
-		preflight(w)
-		return
-	default:
-		methodNotAllowed(w, r)
+	if !reads(w, r) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
