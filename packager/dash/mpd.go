@@ -35,7 +35,9 @@ func render(v packager.View, name string, ps []period) ([]byte, error) {
 	for i := range ps {
 		p, runs := makePeriod(v, &ps[i])
 		if !v.Live {
-			end := ps[i].end
+			// A whole millisecond behind all media: dash.js gives up, and seeks back, when it finds itself at the end of
+			// the last Period before the <video> has ended.
+			end := media.At(ps[i].end.Floor(1000)+1, 1000)
 			if i+1 < len(ps) {
 				end = ps[i+1].start
 			}

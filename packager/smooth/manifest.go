@@ -53,9 +53,8 @@ func (Format) Render(v packager.View, r packager.Resource) ([]byte, error) {
 // length returns the time from the first start to the last end of all streams.
 func length(ss []stream) int64 {
 	first, last := ss[0].chunks[0].start, int64(0)
-	for _, s := range ss {
-		end := s.chunks[len(s.chunks)-1]
-		first, last = min(first, s.chunks[0].start), max(last, end.start+end.duration)
+	for i := range ss {
+		first, last = min(first, ss[i].chunks[0].start), max(last, ss[i].end())
 	}
 	return last - first
 }

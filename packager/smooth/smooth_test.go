@@ -3,6 +3,7 @@ package smooth_test
 import (
 	"encoding/xml"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -164,6 +165,32 @@ func TestChunksLeadToTheSegments(t *testing.T) {
 			}
 			require.Equal(rt, smooth.Time(end, track.Timescale), next)
 		}
+	})
+}
+
+// What dash.js takes for the end of a finished presentation lies behind all media, by no more than a millisecond.
+func TestAFinishedPresentationEndsBehindItsMedia(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(rt, "segments")
+		w := window(videoTrack(avc, "v1", 3e6, n), audioTrack(aac, "a1", "eng", 128e3, n))
+		shift := rapid.Int64Range(-24000, 24000).Draw(rt, "audio is late by")
+		for i := range w.Tracks[1].Segments {
+			w.Tracks[1].Segments[i].Start += shift
+		}
+		w.Live = false
+		begin, shortest, end := int64(0), int64(math.MaxInt64), int64(0)
+		for i, s := range parse(rt, packager.View{Window: w}).Streams {
+			length := int64(0)
+			for _, c := range s.Chunks {
+				length += c.D
+			}
+			begin, shortest = max(begin, s.Chunks[0].T), min(shortest, length)
+			end = max(end, smooth.Time(w.Tracks[i].Last().End(), w.Tracks[i].Timescale))
+		}
+		ends := begin + shortest/1000*1000
+		require.Greater(rt, ends, end)
+		require.LessOrEqual(rt, ends, end+1000)
 	})
 }
 

@@ -71,7 +71,34 @@ func streams(w *packager.Window, lookAhead int) ([]stream, error) {
 	if len(out) == 0 {
 		return nil, packager.ErrNoMedia
 	}
+	if !w.Live {
+		finish(out)
+	}
 	return out, nil
+}
+
+// finish lets all streams of a finished presentation end together, at a whole millisecond after the latest of their
+// starts and behind all media. dash.js takes the shortest stream from there on, cut to the millisecond, for the length of
+// the presentation. Where media goes on behind that, it now and then gives up before the <video> has ended, and seeks back.
+// A stream that ends earlier by more than half a chunk is left as it is.
+func finish(ss []stream) {
+	var begin, end int64
+	for i := range ss {
+		begin, end = max(begin, ss[i].chunks[0].start), max(end, ss[i].end())
+	}
+	const millisecond = TimeScale / 1000
+	end = begin + ((end-begin)/millisecond+1)*millisecond
+	for i := range ss {
+		if last := &ss[i].chunks[len(ss[i].chunks)-1]; end-ss[i].end() <= last.duration/2 {
+			last.duration = end - last.start
+		}
+	}
+}
+
+// end returns where the last chunk of s ends.
+func (s *stream) end() int64 {
+	last := s.chunks[len(s.chunks)-1]
+	return last.start + last.duration
 }
 
 // makeLevel returns t as a quality level: its segments since the CodecPrivateData last changed.
