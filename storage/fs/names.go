@@ -7,13 +7,15 @@ import (
 // An object's path becomes file names so that every valid key fits every common file system and two keys never meet:
 // bytes outside a small alphabet are escaped as %XX, a directory is marked by a trailing "+" (so object "a" and object
 // "a/b" are the files "a" and "a+/b"), and an element whose escaped form is longer than maxPiece is cut into pieces, all
-// but the last of them directories marked by a trailing "%". See docs/formats/storage.md.
+// but the last of them directories marked by a trailing "%". A last piece that would be "." or ".." is escaped too, which
+// nothing else of the alphabet is. See docs/formats/storage.md.
 const (
 	maxPiece   = 250 // bytes of an escaped piece; with its mark it stays below the usual limit of 255
 	dirMark    = '+'
 	pieceMark  = '%'
 	upperHex   = "0123456789ABCDEF"
 	nameMarker = "+%" // never the last byte of an object's file name
+	escapedDot = "%2E"
 )
 
 // plain reports whether a byte of an element is written as it is.
@@ -71,6 +73,10 @@ func writeElement(b *strings.Builder, element string) {
 			b.WriteByte(pieceMark)
 			b.WriteByte('/')
 			piece = 0
+			if rest := element[i:]; rest == "." || rest == ".." {
+				b.WriteString(strings.ReplaceAll(rest, ".", escapedDot))
+				return
+			}
 		}
 		piece += size
 		if size == 1 {
@@ -89,8 +95,11 @@ func parseName(name string) (raw string, mark byte, ok bool) {
 	if n := len(name); n > 0 && strings.IndexByte(nameMarker, name[n-1]) >= 0 {
 		name, mark = name[:n-1], name[n-1]
 	}
-	if name == "" || len(name) > maxPiece {
+	if name == "" || name == "." || name == ".." || len(name) > maxPiece {
 		return "", 0, false
+	}
+	if name == escapedDot || name == escapedDot+escapedDot {
+		return strings.ReplaceAll(name, escapedDot, "."), mark, mark != pieceMark
 	}
 	var b strings.Builder
 	b.Grow(len(name))

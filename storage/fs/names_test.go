@@ -49,7 +49,8 @@ func pathOf(t *testing.T, file string) string {
 }
 
 func FuzzFileName(f *testing.F) {
-	for _, seed := range []string{"a", "a/b", "%", "+/+", "é", strings.Repeat("%", 300), strings.Repeat("x", 900), "a/..x/.b"} {
+	for _, seed := range []string{"a", "a/b", "%", "+/+", "é", strings.Repeat("%", 300), strings.Repeat("x", 900), "a/..x/.b",
+		strings.Repeat("x", 250) + ".", strings.Repeat("x", 250) + "../a"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
@@ -67,7 +68,7 @@ func FuzzFileName(f *testing.F) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, seed := range []string{"a", "a+", "a%", "a%20", "%C3%A9+", "%", "+", "a%2", "a%zz", strings.Repeat("x", 251)} {
+	for _, seed := range []string{"a", "a+", "a%", "a%20", "%C3%A9+", "%", "+", "a%2", "a%zz", "%2E", "%2E%2E+", ".", strings.Repeat("x", 251)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -76,10 +77,18 @@ func FuzzParseName(f *testing.F) {
 			return
 		}
 		var b strings.Builder
-		writeElement(&b, raw)
+		before := ""
+		if raw == "." || raw == ".." { // only as what is left of a long element
+			before = strings.Repeat("x", maxPiece)
+		}
+		writeElement(&b, before+raw)
 		if mark != 0 {
 			b.WriteByte(mark)
 		}
-		require.Equal(t, name, b.String(), "what is understood is what would be written")
+		_, written, _ := strings.Cut("/"+b.String(), before+"%/")
+		if before == "" {
+			written = b.String()
+		}
+		require.Equal(t, name, written, "what is understood is what would be written")
 	})
 }

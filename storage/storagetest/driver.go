@@ -232,6 +232,7 @@ func awkwardKeys(t *testing.T, e Engine) {
 		"...", "..a", ".a", "a.", "tmp", "meta.db", "objects", "CON", "nul", " ", "  a  ", "a\\b", "a:b", "*?<>|\"'`",
 		"Streams(video.cmfv)", "seg=1;x,y~z", "💩", "é", "e\u0301", "\u202e", "\ufffd", "\u00a0",
 		long, long + "x", long + "%", long + "é", long + "+", long + "/a", long + "x/a", long[:249] + "é", long[:248] + "é",
+		long + ".", long + "..", long + "...", long + "./a", long + "../a", long + "/..a",
 		strings.Repeat("y", 900), strings.Repeat("é", 450), strings.Repeat("💩", 225),
 		strings.Repeat("%", 84), strings.Repeat("%", 83), strings.Repeat("%", 899),
 	}
