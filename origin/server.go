@@ -62,6 +62,7 @@ type opening struct {
 	tl   *timeline.Timeline
 	err  error
 	done atomic.Bool
+	keep time.Duration // how long its media is kept, as of when the channel was last there; only Expire uses it
 }
 
 // New returns a Server that is not ready yet: see Recover.
@@ -110,7 +111,7 @@ func (s *Server) open(ctx context.Context, ch *channel.Channel) (*timeline.Timel
 	s.mu.Lock()
 	o := s.live[ch.ID]
 	if o == nil {
-		o = &opening{}
+		o = &opening{keep: longestRetention}
 		s.live[ch.ID] = o
 	}
 	s.mu.Unlock()
@@ -158,11 +159,14 @@ func (s *Server) Recover(ctx context.Context) error {
 	}
 	for _, name := range names {
 		group, ch, _ := strings.Cut(name, "/")
-		_, _, err := s.Live(ctx, channel.ID{Group: group, Name: ch})
-		switch {
-		case errors.Is(err, channel.ErrNotFound), errors.Is(err, channel.ErrInvalid), errors.Is(err, channel.ErrTooMany):
-			s.cfg.Logger.Warn("stored channel left alone", "channel", name, "reason", err)
-		case err != nil:
+		id := channel.ID{Group: group, Name: ch}
+		_, _, err := s.Live(ctx, id)
+		if errors.Is(err, channel.ErrNotFound) || errors.Is(err, channel.ErrInvalid) || errors.Is(err, channel.ErrTooMany) {
+			s.cfg.Logger.Warn("stored channel is not served, its media is kept for the longest start-over window there is",
+				"channel", name, "reason", err)
+			_, err = s.open(ctx, &channel.Channel{ID: id})
+		}
+		if err != nil {
 			return fmt.Errorf("recover channel %s: %w", name, err)
 		}
 	}
@@ -175,58 +179,4 @@ func (s *Server) Recover(ctx context.Context) error {
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.ingest.Drain()
-}
-
-// expiry is how often media is looked through for what has left the start-over windows, and expiredAtOnce how many
-// segments of a channel leave at a time.
-const (
-	expiry        = 10 * time.Second
-	expiredAtOnce = 10_000
-)
-
-// Run does what must be done from time to time, until ctx ends.
-func (s *Server) Run(ctx context.Context) {
-	tick := time.NewTicker(expiry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.Expire(ctx)
-		}
-	}
-}
-
-// Expire deletes the media that has left every start-over window by more than the grace period: first from the
-// timeline, then its bytes, then its records.
-func (s *Server) Expire(ctx context.Context) {
-	for _, ch := range s.cfg.Channels.List() {
-		tl, ok := s.timelineOf(ch.ID)
-		if !ok {
-			continue
-		}
-		gone := tl.Expire(s.cfg.Now().Add(-retention(ch)-s.cfg.Grace), expiredAtOnce)
-		for _, e := range gone {
-			err := s.cfg.Store.Delete(ctx, ingest.SegmentKey(ch.ID, e.Track, e.Segment.Start))
-			if err != nil && !errors.Is(err, storage.ErrNotFound) {
-				s.cfg.Logger.Error("delete expired segment", "channel", ch.ID.String(), "track", e.Track, "error", err)
-			}
-		}
-		if len(gone) == 0 {
-			continue
-		}
-		if err := tl.Forget(ctx); err != nil {
-			s.cfg.Logger.Error("trim journal", "channel", ch.ID.String(), "error", err)
-		}
-	}
-}
-
-// retention returns how far back any endpoint of a channel can show.
-func retention(ch *channel.Channel) (d time.Duration) {
-	for i := range ch.Endpoints {
-		e := &ch.Endpoints[i]
-		d = max(d, e.StartoverWindow, e.ManifestWindow+e.TimeDelay)
-	}
-	return d
 }

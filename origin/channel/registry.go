@@ -113,8 +113,9 @@ type Set struct {
 type Changes struct{ Added, Changed, Removed []ID }
 
 // Replace puts a new set of configured channels in force. Channels that appeared on first push stay, made anew from the
-// template if there still is one; channels that were configured and no longer are, go. Replace is atomic: a reader
-// sees all of it or nothing. On error nothing has changed. Errors: ErrInvalid.
+// template, if there still is one; without one they go, as they would at the next start, and so do channels that were
+// configured and no longer are. Replace is atomic: a reader sees all of it or nothing. On error nothing has changed.
+// Errors: ErrInvalid.
 func (r *Registry) Replace(set Set) (Changes, error) {
 	var problems []error
 	next := &snapshot{
@@ -135,15 +136,12 @@ func (r *Registry) Replace(set Set) (Changes, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.snapshot.Load()
-	for id, ch := range old.byID {
-		if old.configured[id] || next.configured[id] {
+	for id := range old.byID {
+		if old.configured[id] || next.configured[id] || set.Template == nil {
 			continue
 		}
-		if set.Template != nil {
-			made := set.Template(id)
-			ch = &made
-		}
-		next.byID[id] = ch
+		made := set.Template(id)
+		next.byID[id] = &made
 	}
 	changes := next.since(old)
 	next.list = sorted(next.byID)

@@ -8,26 +8,15 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 
-	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/timeline"
 	"headwater/packager/cmaf"
 	"headwater/packager/media"
 	"headwater/storage"
 )
-
-// MediaContainer is the storage container that holds the media of all channels.
-const MediaContainer = "live"
-
-// SegmentKey returns the key of a stored segment: part of the persisted format (docs/formats/journal.md).
-func SegmentKey(id channel.ID, track string, start int64) storage.Key {
-	path := id.Group + "/" + id.Name + "/" + track + "/" + strconv.FormatInt(start, 10) + ".cmfs"
-	return storage.Key{Container: MediaContainer, Path: path}
-}
 
 // segment is one stored segment on its way in: fragments are written as they come, and nothing is visible before finish.
 type segment struct {
