@@ -15,10 +15,17 @@ import (
 	"headwater/storage/mem"
 )
 
-// stubborn is a store that refuses to delete while it is told to.
+// stubborn is a store that refuses to delete, and to begin an upload, while it is told to.
 type stubborn struct {
 	storage.Driver
 	refuses bool
+}
+
+func (s *stubborn) Create(ctx context.Context, key storage.Key, attrs storage.Attrs) (storage.Upload, error) {
+	if s.refuses {
+		return nil, storage.ErrNoSpace
+	}
+	return s.Driver.Create(ctx, key, attrs)
 }
 
 func (s *stubborn) Delete(ctx context.Context, key storage.Key) error {

@@ -1,16 +1,19 @@
 package origin
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"headwater/origin/channel"
 	"headwater/origin/reply"
+	"headwater/storage"
 )
 
 // This file is the whole URL surface: where every request enters.
@@ -52,17 +55,34 @@ func (s *Server) Admin() http.Handler {
 	r.Handle("/console", s.console)
 	r.Handle("/console/*", s.console)
 	r.Method(http.MethodGet, "/metrics", s.cfg.Metrics.Handler())
-	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
-	r.Get("/readyz", s.serveReady)
+	healthy := func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") }
+	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
+		r.MethodFunc(method, "/healthz", healthy)
+		r.MethodFunc(method, "/readyz", s.serveReady)
+	}
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)
 	return s.framed(recovered(r.ServeHTTP))
 }
 
-// framed puts around all routes, from the outside in: the request's ID and logger, and the normal form of its path.
-// Panics are answered further in, where the public listener counts its answers.
+// framed puts around all routes, from the outside in: the request's ID and logger, an end to bodies that nobody wants, and
+// the normal form of its path. Panics are answered further in, where the public listener counts its answers.
 func (s *Server) framed(next http.Handler) http.Handler {
-	return reply.Requests(s.cfg.Logger, errorTable())(normalised(next))
+	return reply.Requests(s.cfg.Logger, errorTable())(impatient(normalised(next)))
+}
+
+// unwanted is how long a body may take to come that no handler reads: net/http reads it before it goes on with the
+// connection. Ingest, which wants its bodies, sets its own deadlines.
+const unwanted = 5 * time.Second
+
+func impatient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// A writer without deadlines (in tests) has none to set.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unwanted))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // normalised gives routing a path of its own form: decoded, and without empty elements, since encoders write
@@ -123,8 +143,12 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: the input is 1 or 2", reply.ErrNoRoute))
 		return
 	}
-	if s.draining.Load() && (r.Method == http.MethodPut || r.Method == http.MethodPost) {
-		w.Header().Set("Connection", "close")
+	if r.Method == http.MethodPut || r.Method == http.MethodPost {
+		// Uploads may last for days, and what they are answered fits any buffer.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
 	}
 	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
 }
@@ -226,16 +250,28 @@ func (s *Server) serveTime(w http.ResponseWriter, r *http.Request) {
 	say(w, http.StatusOK, s.cfg.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
 }
 
-// serveReady tells whether this server should be sent anything.
-func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
+// serveReady tells whether this server should be sent anything. It stores a small object to find out.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.draining.Load():
 		say(w, http.StatusServiceUnavailable, "draining")
 	case !s.ready.Load():
 		say(w, http.StatusServiceUnavailable, "recovering")
 	default:
+		if err := s.probe(r.Context()); err != nil {
+			s.cfg.Logger.Error("not ready", "error", err)
+			say(w, http.StatusServiceUnavailable, "storage: "+reply.Describe(r.Context(), err).Reason)
+			return
+		}
 		say(w, http.StatusOK, "ready")
 	}
+}
+
+// probe stores an object as large as the smallest segments, and its attributes, which are in the database.
+func (s *Server) probe(ctx context.Context) error {
+	key := storage.Key{Container: "probe", Path: "ready"}
+	_, err := s.cfg.Store.Put(ctx, key, storage.Attrs{ETag: s.cfg.Now().String()}, strings.NewReader(strings.Repeat("ready\n", 1000)))
+	return err
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -19,10 +19,11 @@ import (
 	"headwater/origin/channel"
 )
 
-// Bounds of the listeners. There is no ReadTimeout: a push may last for days. Encoders leave connections idle for minutes
-// between manifests (reference/ingest.md, section 11).
+// Bounds of the listeners. There is no ReadTimeout: a push may last for days; writeTimeout is put off by what takes longer.
+// Encoders leave connections idle for minutes between manifests (reference/ingest.md, section 11).
 const (
 	readHeaderTimeout = 10 * time.Second
+	writeTimeout      = time.Minute
 	idleTimeout       = 6 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	adminGrace        = 2 * time.Second
@@ -166,6 +167,7 @@ func (s *server) listen() (listeners []net.Listener, err error) {
 		}
 		s.servers[i] = &http.Server{
 			ReadHeaderTimeout: readHeaderTimeout,
+			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"headwater/packager/cmaf"
 	"headwater/storage"
@@ -121,8 +122,30 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// send writes the next size bytes to w: memory in one piece, files by sendfile where the connection can.
-func (c *content) send(w io.Writer, size int64) (sent int64, err error) {
+// A client that takes no stride of an answer within strideTimeout has stalled: it holds files open and memory, and would
+// hold up the end of the server. There is no limit to how long it may take for all of them.
+const (
+	stride        = 256 << 10
+	strideTimeout = time.Minute
+)
+
+// send writes the next size bytes to w, a stride at a time.
+func (c *content) send(w http.ResponseWriter, size int64) (sent int64, err error) {
+	ctl := http.NewResponseController(w)
+	for sent < size && err == nil {
+		// A writer without deadlines (in tests) has none to set.
+		_ = ctl.SetWriteDeadline(time.Now().Add(strideTimeout))
+		var n int64
+		n, err = c.sendStride(w, min(stride, size-sent))
+		if sent += n; n == 0 {
+			break // size is more than there is
+		}
+	}
+	return sent, err
+}
+
+// sendStride writes the next size bytes to w: memory in one piece, files by sendfile where the connection can.
+func (c *content) sendStride(w io.Writer, size int64) (sent int64, err error) {
 	for _, p := range c.overlapping(cmaf.Span{From: c.at, Size: size}) {
 		var n int64
 		if p.object == nil {

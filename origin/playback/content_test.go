@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -69,6 +70,29 @@ func TestContentTellsOfAnObjectThatIsShorterThanItWas(t *testing.T) {
 	n, err := c.send(httptest.NewRecorder(), 100)
 	require.EqualValues(t, 5, n)
 	require.Error(t, err)
+}
+
+// timed is a ResponseWriter that tells how many deadlines it was given.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadlines int
+}
+
+func (t *timed) SetWriteDeadline(time.Time) error {
+	t.deadlines++
+	return nil
+}
+
+func TestEachStrideOfAnAnswerHasTimeOfItsOwn(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 100_000)
+	c, w := &content{}, &timed{ResponseRecorder: httptest.NewRecorder()}
+	c.addBytes(body[:300_000])
+	c.addObject(stored(body), 300_000, 700_000)
+	n, err := c.send(w, int64(len(body)))
+	require.NoError(t, err)
+	require.EqualValues(t, len(body), n)
+	require.Equal(t, string(body), w.Body.String())
+	require.Equal(t, 4, w.deadlines)
 }
 
 func TestBuffersAreUsedAgainForWhatHasAboutTheirSize(t *testing.T) {
