@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"headwater/origin/playback"
 	"headwater/origin/reply"
 	"headwater/storage"
 	"headwater/storage/fs"
@@ -207,6 +208,15 @@ func TestDASHTellsTheTimeAsTheClientReachedUs(t *testing.T) {
 	w := httptest.NewRecorder()
 	g.public.ServeHTTP(w, r)
 	require.Contains(t, w.Body.String(), `value="https://a.example/time"`)
+
+	for _, header := range []string{"Via", "X-Forwarded-For", "Forwarded", "X-Amz-Cf-Id"} {
+		w := g.get("http://c.example/out/v1/default/ch/cmaf/index.mpd", header, "192.0.2.1")
+		require.Contains(t, w.Body.String(), `value="/time"`, "what a viewer calls us is not for those who share a cache")
+	}
+	g.server.playback = playback.New(segments{g.server.cfg.Store}, playback.Options{Now: g.now, TimePath: timePath,
+		PublicURL: "https://live.example/"})
+	w = g.get("http://d.example/out/v1/default/ch/cmaf/index.mpd")
+	require.Contains(t, w.Body.String(), `value="https://live.example/time"`)
 }
 
 // fileSink is a ResponseWriter that remembers what it was told to read from.

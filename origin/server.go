@@ -71,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Grace = 5 * time.Minute
 	}
 	cfg.Ingest.Now, cfg.Playback.Now = cfg.Now, cfg.Now
-	cfg.Playback.TimePath = timePath
+	cfg.Playback.TimePath, cfg.Playback.PublicURL = timePath, cfg.PublicURL
 	cfg.Playback.Secure = cfg.Access.Secure
 	s := &Server{cfg: cfg, live: map[channel.ID]*opening{}}
 	s.ingest = ingest.New(s, cfg.Store, cfg.Metrics, cfg.Ingest)

@@ -33,6 +33,7 @@ type Options struct {
 	ManifestBytes int64                    // memory for rendered manifests: 64 MiB
 	SegmentBytes  int64                    // memory for repackaged segments: 64 MiB
 	TimePath      string                   // path on the public listener that tells the time of day, for DASH clients
+	PublicURL     string                   // under which viewers reach the public listener, "" when that is not known
 	Secure        func(*http.Request) bool // whether the client's side is HTTPS; nil: by r.TLS
 }
 

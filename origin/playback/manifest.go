@@ -28,6 +28,7 @@ type warmKey struct {
 	shift    shift
 	host     string
 	secure   bool
+	proxied  bool
 }
 
 // manifestKey says everything that a rendered manifest depends on.
@@ -63,7 +64,8 @@ func newEncoding(body []byte, tag string) encoding {
 func (m *rendered) size() int64 { return int64(cap(m.plain.body)+cap(m.packed.body)) + 1024 }
 
 func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, q *request) error {
-	key := warmKey{endpoint: q.endpoint, timeline: q.tl, version: q.tl.Version(), shift: q.shift, host: r.Host, secure: h.opt.Secure(r)}
+	key := warmKey{endpoint: q.endpoint, timeline: q.tl, version: q.tl.Version(), shift: q.shift, host: r.Host,
+		secure: h.opt.Secure(r), proxied: proxied(r.Header)}
 	if q.endpoint.TimeDelay > 0 || q.shift.shifted() {
 		// Who shares a second shares a window.
 		q.now = q.now.Truncate(time.Second)
@@ -98,14 +100,35 @@ func (h *Handler) manifestKey(r *http.Request, q *request, win *packager.Window)
 	key := manifestKey{endpoint: q.endpoint, timeline: q.tl, name: q.shift.name, base: q.shift.base, query: q.shift.query,
 		window: identity(win)}
 	if q.manifest.Type == channel.DASH && h.opt.TimePath != "" {
-		// Absolute, as the client reached us: players resolve it against their page, not against the MPD.
-		scheme := "http://"
-		if h.opt.Secure(r) {
-			scheme = "https://"
-		}
-		key.timeURL = scheme + r.Host + h.opt.TimePath
+		key.timeURL = h.timeURL(r)
 	}
 	return key
+}
+
+// timeURL returns where DASH clients learn the time of day: absolute, since some resolve it against their page or not at
+// all. By which name viewers reach us the configuration says, or the request does, which is only to be believed where no
+// cache shows the answer to others: behind one we are called by a private name, or as a viewer likes. Then the path alone
+// has to do, which newer players resolve against the MPD.
+func (h *Handler) timeURL(r *http.Request) string {
+	switch {
+	case h.opt.PublicURL != "":
+		return strings.TrimSuffix(h.opt.PublicURL, "/") + h.opt.TimePath
+	case proxied(r.Header):
+		return h.opt.TimePath
+	case h.opt.Secure(r):
+		return "https://" + r.Host + h.opt.TimePath
+	}
+	return "http://" + r.Host + h.opt.TimePath
+}
+
+// proxied reports whether a request came through a proxy or CDN, by the headers that those add.
+func proxied(h http.Header) bool {
+	for _, name := range [...]string{"Via", "X-Forwarded-For", "Forwarded", "X-Amz-Cf-Id"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // window takes the window that the request asks for.
