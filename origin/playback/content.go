@@ -11,21 +11,28 @@ import (
 	"headwater/storage"
 )
 
-// content is the body of an answer: bytes from memory and stretches of stored objects, end to end. It is read by one
-// request at a time; serve sends it without gathering it.
+// content is the body of an answer: bytes from memory, stretches of stored objects and what is made on the way, end to end.
+// It is read by one request at a time; send does not gather it.
 type content struct {
 	pieces []piece
 	size   int64
 	at     int64 // where Read and send go on
 }
 
-// piece is a stretch of content that begins at from: bytes, or as many bytes of an object.
+// piece is a stretch of content that begins at from: bytes, as many bytes of an object, or what a maker writes.
 type piece struct {
 	from   int64
 	bytes  []byte
 	object *storage.Object
 	offset int64 // in object
+	made   io.WriterTo
 	size   int64
+}
+
+// addMade appends size bytes that are written when they are sent. Such content cannot be read, nor sent in parts.
+func (c *content) addMade(made io.WriterTo, size int64) {
+	c.pieces = append(c.pieces, piece{from: c.size, made: made, size: size})
+	c.size += size
 }
 
 func (c *content) addBytes(b []byte) {
@@ -62,9 +69,10 @@ func (c *content) overlapping(s cmaf.Span) (cut []piece) {
 		skip := max(0, s.From-p.from)
 		p.size = min(p.size, s.From+s.Size-p.from) - skip
 		p.from += skip
-		if p.object != nil {
+		switch {
+		case p.object != nil:
 			p.offset += skip
-		} else {
+		case p.made == nil:
 			p.bytes = p.bytes[skip : skip+p.size]
 		}
 		cut = append(cut, p)
@@ -75,6 +83,9 @@ func (c *content) overlapping(s cmaf.Span) (cut []piece) {
 // ReadAt implements io.ReaderAt.
 func (c *content) ReadAt(b []byte, at int64) (n int, err error) {
 	for _, p := range c.overlapping(cmaf.Span{From: at, Size: int64(len(b))}) {
+		if p.made != nil {
+			return n, errors.ErrUnsupported
+		}
 		if p.object == nil {
 			n += copy(b[n:], p.bytes)
 			continue
@@ -122,38 +133,23 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// A client that takes no stride of an answer within strideTimeout has stalled: it holds files open and memory, and would
-// hold up the end of the server. There is no limit to how long it may take for all of them.
-const (
-	stride        = 256 << 10
-	strideTimeout = time.Minute
-)
-
-// send writes the next size bytes to w, a stride at a time.
+// send writes the next size bytes to w: files by sendfile where the connection can. What is made while it is sent can only
+// be sent whole.
 func (c *content) send(w http.ResponseWriter, size int64) (sent int64, err error) {
-	ctl := http.NewResponseController(w)
-	for sent < size && err == nil {
-		// A writer without deadlines (in tests) has none to set.
-		_ = ctl.SetWriteDeadline(time.Now().Add(strideTimeout))
-		var n int64
-		n, err = c.sendStride(w, min(stride, size-sent))
-		if sent += n; n == 0 {
-			break // size is more than there is
-		}
-	}
-	return sent, err
-}
-
-// sendStride writes the next size bytes to w: memory in one piece, files by sendfile where the connection can.
-func (c *content) sendStride(w io.Writer, size int64) (sent int64, err error) {
+	to := &strider{w: w, ctl: http.NewResponseController(w)}
 	for _, p := range c.overlapping(cmaf.Span{From: c.at, Size: size}) {
 		var n int64
-		if p.object == nil {
+		switch {
+		case p.made != nil:
+			n, err = p.made.WriteTo(to)
+		case p.object == nil:
 			var m int
-			m, err = w.Write(p.bytes)
+			m, err = to.Write(p.bytes)
 			n = int64(m)
-		} else if _, err = p.object.Body.Seek(p.offset, io.SeekStart); err == nil {
-			n, err = io.CopyN(w, p.object.Body, p.size)
+		default:
+			if _, err = p.object.Body.Seek(p.offset, io.SeekStart); err == nil {
+				n, err = to.copy(p.object.Body, p.size)
+			}
 		}
 		sent += n
 		c.at += n
@@ -162,6 +158,44 @@ func (c *content) sendStride(w io.Writer, size int64) (sent int64, err error) {
 		}
 	}
 	return sent, err
+}
+
+// A client that takes no stride of an answer within strideTimeout has stalled: it holds files open and memory, and would
+// hold up the end of the server. There is no limit to how long it may take for all of them.
+const (
+	stride        = 256 << 10
+	strideTimeout = time.Minute
+)
+
+// strider writes an answer a stride at a time.
+type strider struct {
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+}
+
+// begin gives the next stride its time. A writer without deadlines (in tests) has none to set.
+func (s *strider) begin() { _ = s.ctl.SetWriteDeadline(time.Now().Add(strideTimeout)) }
+
+// Write implements io.Writer.
+func (s *strider) Write(b []byte) (written int, err error) {
+	for err == nil && written < len(b) {
+		s.begin()
+		var n int
+		n, err = s.w.Write(b[written:min(written+stride, len(b))])
+		written += n
+	}
+	return written, err
+}
+
+// copy writes size bytes of r.
+func (s *strider) copy(r io.Reader, size int64) (written int64, err error) {
+	for err == nil && written < size {
+		s.begin()
+		var n int64
+		n, err = io.CopyN(s.w, r, min(stride, size-written))
+		written += n
+	}
+	return written, err
 }
 
 // sender is a ResponseWriter for http.ServeContent: what that copies from content, content sends itself.

@@ -43,15 +43,17 @@ type Handler struct {
 	opt       Options
 	warm      *memo[warmKey, manifestKey]
 	manifests *memo[manifestKey, *rendered]
-	segments  *memo[string, []byte] // transport streams
-	fragments *memo[string, moof]   // Smooth
-	memory    buffers               // of segments
+	asked     *memo[string, struct{}] // transport streams that were asked for
+	segments  *memo[string, []byte]   // transport streams asked for again
+	fragments *memo[string, moof]     // Smooth
+	memory    buffers                 // of segments
 }
 
-// warmBytes is the memory for knowing which manifest answers which request, moofBytes for the headers of fragments, and
-// spareBytes for buffers that are between two uses.
+// warmBytes is the memory for knowing which manifest answers which request, askedBytes for knowing which transport streams
+// were asked for, moofBytes for the headers of fragments, and spareBytes for buffers that are between two uses.
 const (
 	warmBytes  = 4 << 20
+	askedBytes = 1 << 20
 	moofBytes  = 8 << 20
 	spareBytes = 32 << 20
 )
@@ -73,6 +75,7 @@ func New(source Source, opt Options) *Handler {
 	h := &Handler{source: source, opt: opt, memory: buffers{limit: spareBytes},
 		warm:      newMemo(warmBytes, func(k warmKey, _ manifestKey) int64 { return 1024 + int64(len(k.host)+3*len(k.shift.query)) }),
 		manifests: newMemo(opt.ManifestBytes, func(_ manifestKey, r *rendered) int64 { return r.size() }),
+		asked:     newMemo(askedBytes, func(k string, _ struct{}) int64 { return int64(2*len(k)) + 256 }),
 		segments:  newMemo(opt.SegmentBytes, func(k string, b []byte) int64 { return int64(cap(b)+2*len(k)) + 256 }),
 		fragments: newMemo(moofBytes, func(k string, m moof) int64 { return m.size() + int64(2*len(k)) + 256 })}
 	h.segments.spare = h.memory.put

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -118,21 +119,27 @@ func (h *Handler) open(ctx context.Context, id channel.ID, out timeline.Output) 
 	return o, nil
 }
 
-// read returns the stored bytes of an output segment, for what needs them whole. The Data is of h.memory.
-func (h *Handler) read(ctx context.Context, id channel.ID, out timeline.Output) (packager.Piece, error) {
-	p := packager.Piece{Track: out.Track, Segment: out.Segment}
+// view returns an output segment with its stored bytes, for what needs them whole: a single one as it lies in the system's
+// cache. They are there until release, if there was no error. Where the disk fails, reading them faults.
+func (h *Handler) view(ctx context.Context, id channel.ID, out timeline.Output) (p packager.Piece, release func(), err error) {
+	p = packager.Piece{Track: out.Track, Segment: out.Segment}
 	body, err := h.open(ctx, id, out)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	defer body.Close() //nolint:errcheck // read only
+	if len(body.objects) == 1 {
+		p.Data, release, err = body.objects[0].Map()
+		return p, release, err
+	}
 	data := h.memory.take(int(body.size))[:body.size]
+	release = func() { h.memory.put(data) }
 	if _, err := body.ReadAt(data, 0); err != nil {
-		h.memory.put(data)
-		return p, fmt.Errorf("%w: read segment %d of %s: %w", storage.ErrIO, out.Segment.Number, out.Track.ID, err)
+		release()
+		return p, nil, fmt.Errorf("%w: read segment %d of %s: %w", storage.ErrIO, out.Segment.Number, out.Track.ID, err)
 	}
 	p.Data = data
-	return p, nil
+	return p, release, nil
 }
 
 // ts sends a segment remultiplexed into MPEG-TS, made once and kept for a while: one track, or a video with the audio
@@ -151,12 +158,23 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 		return nil
 	}
 	// Others may wait for the same bytes: one client that leaves must not fail them.
-	ctx := context.WithoutCancel(r.Context())
-	made, err := h.segments.hold(q.key(etag), func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
+	ctx, key := context.WithoutCancel(r.Context()), q.key(etag)
+	body := &content{}
+	if r.Method == http.MethodGet && r.Header["Range"] == nil && h.isNew(key) {
+		mux, release, err := h.muxer(ctx, q.ch.ID, outs)
+		if err != nil {
+			return err
+		}
+		defer release()
+		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+		body.addMade(mux, mux.Size())
+		_ = q.send(w, r, q.resource, etag, modified, body) // a client that has left is nobody's error
+		return nil
+	}
+	made, err := h.segments.hold(key, func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
 	if err != nil {
 		return err
 	}
-	body := &content{}
 	body.addBytes(made.value)
 	lost := true
 	defer func() { h.segments.release(made, lost) }()
@@ -165,33 +183,58 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	return nil
 }
 
-// remultiplex makes a transport stream segment. It is of h.memory.
-func (h *Handler) remultiplex(ctx context.Context, id channel.ID, outs []timeline.Output) ([]byte, error) {
+// isNew reports whether key is asked for the first time, or after a long while. Behind a CDN many segments are asked for
+// once: they are made while they are sent, and kept only when they are wanted again.
+func (h *Handler) isNew(key string) (first bool) {
+	_, _ = h.asked.get(key, func() (struct{}, error) { // which does not fail
+		first = true
+		return struct{}{}, nil
+	})
+	return first
+}
+
+// muxer returns what makes a transport stream segment of outs, until release.
+func (h *Handler) muxer(ctx context.Context, id channel.ID, outs []timeline.Output) (m *mpegts.Muxer, release func(), err error) {
 	var pieces []packager.Piece
+	var releases []func()
+	all := func() {
+		for _, r := range releases {
+			r()
+		}
+	}
 	defer func() {
-		for _, p := range pieces {
-			h.memory.put(p.Data)
+		if m == nil { // after a panic too
+			all()
 		}
 	}()
-	size := 0
 	for _, o := range outs {
-		p, err := h.read(ctx, id, o)
+		p, r, err := h.view(ctx, id, o)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		pieces = append(pieces, p)
-		size += len(p.Data)
+		pieces, releases = append(pieces, p), append(releases, r)
 	}
-	room := h.memory.take(size + size/10 + 16<<10)
-	data, err := mpegts.AppendSegment(room, pieces)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	m, err = mpegts.NewMuxer(pieces)
+	if errors.Is(err, mpegts.ErrCodec) {
+		err = fmt.Errorf("%w: %w", packager.ErrNoTrack, err)
+	}
+	return m, all, err
+}
+
+// remultiplex makes a transport stream segment. It is of h.memory.
+func (h *Handler) remultiplex(ctx context.Context, id channel.ID, outs []timeline.Output) ([]byte, error) {
+	mux, release, err := h.muxer(ctx, id, outs)
 	if err != nil {
-		h.memory.put(room)
-		if errors.Is(err, mpegts.ErrCodec) {
-			err = fmt.Errorf("%w: %w", packager.ErrNoTrack, err)
-		}
 		return nil, err
 	}
-	return data, nil
+	defer release()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	made := bytes.NewBuffer(h.memory.take(int(mux.Size())))
+	if _, err := mux.WriteTo(made); err != nil {
+		return nil, err
+	}
+	return made.Bytes(), nil
 }
 
 // tsParts returns what a segment is made of. A part's configuration decides whether a transport stream can carry it.

@@ -291,3 +291,17 @@ func (r *reception) finish() []pes {
 
 // lines splits the output of a program.
 func lines(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") }
+
+// Segment returns the segment of pieces, and checks that it is as long as was said.
+func Segment(pieces []packager.Piece) ([]byte, error) {
+	m, err := NewMuxer(pieces)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	n, err := m.WriteTo(&b)
+	if err == nil && (n != m.Size() || n != int64(b.Len())) {
+		err = fmt.Errorf("%d bytes written, %d announced, %d arrived", n, m.Size(), b.Len())
+	}
+	return b.Bytes(), err
+}

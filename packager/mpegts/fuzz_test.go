@@ -157,18 +157,3 @@ func TestTheOverheadOfATypicalSegmentIsSmall(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, len(b), len(pieces[0].Data)*108/100+12_000/8*segmentSeconds)
 }
-
-func BenchmarkSegment(b *testing.B) {
-	pieces := typical(b)
-	size := 0
-	for _, p := range pieces {
-		size += len(p.Data)
-	}
-	b.SetBytes(int64(size))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Segment(pieces); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -1,6 +1,9 @@
 package mpegts
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"io"
+)
 
 // Packet layout and PIDs.
 const (
@@ -12,16 +15,23 @@ const (
 	pidPMT   = 0x1000
 	firstPID = 0x0100
 	program  = 1
+
+	// writeSize is how many bytes are written at a time: what a core's own cache has room for beside what it is made from.
+	writeSize = 348 * packetSize
 )
 
-// writer appends transport packets to out.
+// writer makes transport packets and writes them to a sink, or counts them where there is none.
 //
 // Continuity counters are four bits that count the packets with payload of a PID (ISO/IEC 13818-1 2.4.3.3). Segments are
 // made one by one, so each must know where the one before it ended: every elementary PID begins at 0 and ends after a
 // multiple of 16 packets, because the last PES packet of a segment is spread over up to 15 packets more than it needs.
 // The tables come once per segment with the segment's number as their counter.
 type writer struct {
-	out []byte
+	sink    io.Writer // nil: packets are counted, and those of media not made
+	out     []byte    // packets to be written
+	count   int       // packets so far
+	written int64     // bytes
+	err     error     // the sink's first
 
 	// One PES packet in the making: its header, then slices of stored media and constants.
 	header  [32]byte
@@ -30,6 +40,24 @@ type writer struct {
 	nals    [][]byte
 	headers []byte // ADTS headers of pieces
 	code    []byte // start code
+}
+
+func newWriter(sink io.Writer) *writer {
+	size := writeSize
+	if sink == nil {
+		size = 8 * packetSize
+	}
+	return &writer{sink: sink, out: make([]byte, 0, size), code: []byte(startCode)}
+}
+
+// flush writes what there is.
+func (w *writer) flush() {
+	if w.sink != nil && w.err == nil && len(w.out) > 0 {
+		var n int
+		n, w.err = w.sink.Write(w.out)
+		w.written += int64(n)
+	}
+	w.out = w.out[:0]
 }
 
 // begin starts a PES packet with the time stamps of a and a first piece.
@@ -78,6 +106,11 @@ func (w *writer) pes(s *stream, withPCR, key bool, pcr int64) {
 			w.stuffHeader(missing, !s.isVideo())
 			left += missing
 		}
+	}
+	if w.sink == nil {
+		w.count += packets
+		s.packets += packets
+		return
 	}
 	piece, rest := 0, w.lead
 	for i := range packets {
@@ -130,12 +163,12 @@ func (w *writer) stuffHeader(n int, bounded bool) {
 
 // packet appends a packet of undefined content.
 func (w *writer) packet() []byte {
-	n := len(w.out)
-	if n+packetSize > cap(w.out) {
-		w.out = append(w.out, make([]byte, packetSize)...)
-	} else {
-		w.out = w.out[:n+packetSize]
+	if len(w.out)+packetSize > cap(w.out) {
+		w.flush()
 	}
+	w.count++
+	n := len(w.out)
+	w.out = w.out[:n+packetSize]
 	return w.out[n:]
 }
 

@@ -7,9 +7,10 @@
 package mpegts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 
 	"headwater/packager"
 	"headwater/packager/cmaf"
@@ -58,48 +59,72 @@ type stream struct {
 	packets  int // with payload, written so far
 }
 
-// Segment writes one transport stream segment of pieces: tables, then the access units of all pieces by decode time.
-// A piece's Data is what packager/cmaf writes; a piece without Data is announced in the program map and nothing else.
+// Muxer writes one transport stream segment: tables, then the access units of all pieces by decode time. Create with
+// NewMuxer. It is for one goroutine at a time.
+type Muxer struct {
+	streams []stream
+	clock   *stream // that carries the PCR
+	counter uint8   // of the tables
+	size    int64
+}
+
+// NewMuxer reads pieces, and finds out how long the segment will be. A piece's Data is what packager/cmaf writes, and must
+// stay as it is for as long as the Muxer is used; a piece without Data is announced in the program map and nothing else.
 // Table continuity counters are taken from the first piece's Segment.Number.
 //
 // Errors: packager.ErrNoMedia when no piece holds a sample, ErrCodec, cmaf.ErrMalformed.
-func Segment(pieces []packager.Piece) ([]byte, error) { return AppendSegment(nil, pieces) }
-
-// AppendSegment appends what Segment returns to b. Nothing of the result lies in a piece's Data.
-func AppendSegment(b []byte, pieces []packager.Piece) ([]byte, error) {
+func NewMuxer(pieces []packager.Piece) (*Muxer, error) {
 	if len(pieces) == 0 {
 		return nil, packager.ErrNoMedia
 	}
 	if len(pieces) > maxPieces {
 		return nil, fmt.Errorf("mpegts: %d pieces in one segment", len(pieces))
 	}
-	streams := make([]stream, len(pieces))
-	size := 0
+	m := &Muxer{streams: make([]stream, len(pieces)), counter: uint8(pieces[0].Segment.Number) & 0x0f}
 	for i := range pieces {
-		if err := streams[i].read(&pieces[i]); err != nil {
+		if err := m.streams[i].read(&pieces[i]); err != nil {
 			return nil, fmt.Errorf("mpegts: track %s, segment %d: %w", pieces[i].Track.ID, pieces[i].Segment.Number, err)
 		}
-		streams[i].pid = firstPID + uint16(i)
-		// Packet headers, half a packet of stuffing and a PES header per unit, the stuffing of the counters.
-		size += len(pieces[i].Data)/46*47 + len(streams[i].accesses)*150 + 18*packetSize
+		m.streams[i].pid = firstPID + uint16(i)
 	}
-	clockStream := clockOf(streams)
-	if clockStream == nil {
+	if m.clock = clockOf(m.streams); m.clock == nil {
 		return nil, packager.ErrNoMedia
 	}
-	w := writer{out: slices.Grow(b, size), code: []byte(startCode)}
-	w.tables(uint8(pieces[0].Segment.Number)&0x0f, streams, clockStream.pid)
-	pcr := pcrState{stream: clockStream}
-	for s := earliest(streams); s != nil; s = earliest(streams) {
-		if s == clockStream {
-			pcr.fill(&w, s.accesses[s.next].dts)
+	w := newWriter(nil)
+	if err := m.write(w); err != nil {
+		return nil, err
+	}
+	m.size = int64(w.count) * packetSize
+	return m, nil
+}
+
+// Size returns the length of the segment in bytes.
+func (m *Muxer) Size() int64 { return m.size }
+
+// WriteTo writes the segment, in pieces of up to writeSize bytes. It returns the first error of to. It can be called again.
+func (m *Muxer) WriteTo(to io.Writer) (int64, error) {
+	w := newWriter(to)
+	err := m.write(w)
+	w.flush()
+	return w.written, cmp.Or(err, w.err)
+}
+
+func (m *Muxer) write(w *writer) error {
+	for i := range m.streams {
+		m.streams[i].next, m.streams[i].packets = 0, 0
+	}
+	w.tables(m.counter, m.streams, m.clock.pid)
+	pcr := pcrState{stream: m.clock}
+	for s := earliest(m.streams); s != nil && w.err == nil; s = earliest(m.streams) {
+		if s == m.clock {
+			pcr.fill(w, s.accesses[s.next].dts)
 		}
-		if err := w.unit(s, s == clockStream); err != nil {
-			return nil, fmt.Errorf("mpegts: pid %#x: %w", s.pid, err)
+		if err := w.unit(s, s == m.clock); err != nil {
+			return fmt.Errorf("mpegts: pid %#x: %w", s.pid, err)
 		}
 	}
-	pcr.fill(&w, clockStream.accesses[len(clockStream.accesses)-1].end)
-	return w.out, nil
+	pcr.fill(w, m.clock.accesses[len(m.clock.accesses)-1].end)
+	return nil
 }
 
 // read parses a piece.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -323,13 +324,26 @@ func TestSegmentRefusesWhatItCannotCarry(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestAppendingToUsedMemoryChangesNothing(t *testing.T) {
+func TestAMuxerWritesTheSameAgain(t *testing.T) {
 	rec := record(t, beforeWrap, 2, "320x180", codecsH264...)
-	want, err := Segment(rec.muxed(0))
+	m, err := NewMuxer(rec.muxed(0))
 	require.NoError(t, err)
-	used := bytes.Repeat([]byte{0xaa}, 2*len(want))
-	got, err := AppendSegment(used[:3], rec.muxed(0))
+	var first, second bytes.Buffer
+	for _, b := range []*bytes.Buffer{&first, &second} {
+		n, err := m.WriteTo(b)
+		require.NoError(t, err)
+		require.Equal(t, m.Size(), n)
+	}
+	require.True(t, bytes.Equal(first.Bytes(), second.Bytes()))
+}
+
+func TestAMuxerStopsWhenNobodyTakesWhatItWrites(t *testing.T) {
+	rec := record(t, beforeWrap, 2, "320x180", codecsH264...)
+	m, err := NewMuxer(rec.muxed(0))
 	require.NoError(t, err)
-	require.Equal(t, &used[0], &got[0])
-	require.True(t, bytes.Equal(want, got[3:]))
+	r, w := io.Pipe()
+	require.NoError(t, r.Close())
+	n, err := m.WriteTo(w)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	require.Zero(t, n)
 }
