@@ -75,8 +75,18 @@ func newServer(fl flags, out console) *server {
 	}
 }
 
+// collectLess has the heap grow to three times what lives in it, where GOGC does not say otherwise. What lives is small, and
+// with Go's default of twice that, a tenth of a small answer's time was spent on collecting.
+func collectLess() {
+	const percent = 200
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+}
+
 // untilSignal runs a server until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reloads.
 func untilSignal(s *server) error {
+	collectLess()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // gives the signals back their default action

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -165,34 +166,52 @@ http {
 	return "http://" + address, p
 }
 
-// bareEnv makes the test's own program serve one file from memory: the least that a net/http server can do.
+// bareEnv makes the test's own program serve one answer from memory: the least that a net/http server can do.
 const bareEnv = "HEADWATER_BENCH_BARE"
 
-// serveBare is that server; it does not return. spec is "address file".
+// serveBare is that server; it does not return. spec is "address file", where the file holds header lines, an empty line and
+// the body.
 func serveBare(spec string) error {
 	address, file, _ := strings.Cut(spec, " ")
-	body, err := os.ReadFile(file)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	length := []string{strconv.Itoa(len(body))}
+	lines, body, _ := bytes.Cut(b, []byte("\n\n"))
+	header := http.Header{}
+	for line := range strings.Lines(string(lines)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		header[name] = []string{value}
+	}
 	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h["Content-Type"], h["Content-Length"] = []string{"application/octet-stream"}, length
-		h["Cache-Control"], h["Etag"] = []string{"max-age=1"}, []string{`"0123456789abcdef"`}
+		maps.Copy(w.Header(), header)
 		_, _ = w.Write(body)
 	}))
 }
 
-// bare starts it with a body and returns its URL and process.
-func bare(t testing.TB, body []byte) (string, *process) {
+// bare starts it with a body and the header lines of an answer, and returns its URL and process.
+func bare(t testing.TB, header http.Header, body []byte) (string, *process) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "body")
-	require.NoError(t, os.WriteFile(file, body, 0o600))
+	var b bytes.Buffer
+	for name := range header {
+		if name != "Date" { // which every server sets
+			fmt.Fprintf(&b, "%s: %s\n", name, header.Get(name))
+		}
+	}
+	b.WriteByte('\n')
+	b.Write(body)
+	file := filepath.Join(t.TempDir(), "answer")
+	require.NoError(t, os.WriteFile(file, b.Bytes(), 0o600))
 	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
 	p := launch(t, "bare server", []string{bareEnv + "=" + address + " " + file}, os.Args[0], "-test.run=^TestBare$")
 	require.Eventually(t, func() bool { return answers("http://" + address + "/") }, 10*time.Second, 20*time.Millisecond)
 	return "http://" + address + "/", p
+}
+
+// few are the header lines of an answer that says no more than it must.
+func few(length int) http.Header {
+	return http.Header{"Content-Type": {"application/octet-stream"}, "Content-Length": {strconv.Itoa(length)},
+		"Cache-Control": {"max-age=1"}, "Etag": {`"0123456789abcdef"`}}
 }
 
 // TestBare is the other process of bare; in the bench itself it does nothing.
