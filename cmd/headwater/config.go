@@ -108,8 +108,12 @@ type environment func(name string) (string, bool)
 
 // load reads the configuration: flags, then the environment, then the file that the flags name, then defaults. The error
 // is a *ConfigError with all problems at once.
-func load(fl flags, env environment) (*Config, error) {
-	b := &builder{flags: fl, env: env, lines: make(map[string]int)}
+func load(fl flags, env environment) (*Config, error) { return loadFor(fl, env, "") }
+
+// loadFor is load for a server that runs: it keeps its public listener on the address listening, "" for none yet, whatever
+// the configuration says.
+func loadFor(fl flags, env environment, listening string) (*Config, error) {
+	b := &builder{flags: fl, env: env, listening: listening, lines: make(map[string]int)}
 	if fl.Config != "" {
 		data, err := readBounded(fl.Config, maxConfigBytes+1)
 		if err != nil {

@@ -22,12 +22,13 @@ import (
 
 // builder turns what was given into a Config and collects everything that is wrong.
 type builder struct {
-	flags    flags
-	env      environment
-	file     file
-	doc      *yaml.Node // nil: no file
-	lines    map[string]int
-	problems []*Problem
+	flags     flags
+	env       environment
+	listening string // address of the public listener that a running server keeps; empty: none
+	file      file
+	doc       *yaml.Node // nil: no file
+	lines     map[string]int
+	problems  []*Problem
 }
 
 // bad adds a problem with the value at a path of the file, unless the value there could not even be read.

@@ -99,15 +99,25 @@ func endpoint(f *fileEndpoint) channel.Endpoint {
 	return e
 }
 
-// exposure refuses an address that others can reach when anyone who does could push.
+// exposure refuses an address that others can reach when anyone who does could push: the configured one, and the one on
+// which a running server listens until it is started again.
 func (b *builder) exposure(c *Config) {
-	if c.Insecure || loopback(c.Listen) {
-		return
+	switch {
+	case c.Insecure:
+	case !loopback(c.Listen):
+		b.exposed(c, c.Listen, b.flags.Listen != nil)
+	case !loopback(b.listening):
+		b.exposed(c, b.listening+", in force until a restart,", true)
 	}
+}
+
+// exposed adds a problem for everything that anyone could push to at a listening address. The file is not to blame for an
+// address that is not from there.
+func (b *builder) exposed(c *Config, listen string, flagged bool) {
 	const advice = "%s can be reached from other machines, and anyone could push to %s: " +
 		"set ingest users or tokens, or say --insecure"
 	if c.FirstPush && c.Ingest.Empty() && !b.file.Ingest.written() {
-		b.badSetting(b.flags.Listen != nil, "listen", advice, c.Listen, "new channels")
+		b.badSetting(flagged, "listen", advice, listen, "new channels")
 	}
 	for i := range c.Channels {
 		f := b.file.Channels[i].Ingest
@@ -115,17 +125,17 @@ func (b *builder) exposure(c *Config) {
 			f = &b.file.Ingest
 		}
 		if c.Channels[i].Ingest.Empty() && !f.written() {
-			b.bad(fmt.Sprintf("channels.%d", i), advice, c.Listen, "the channel "+c.Channels[i].ID.String())
+			b.bad(fmt.Sprintf("channels.%d", i), advice, listen, "the channel "+c.Channels[i].ID.String())
 		}
 	}
 }
 
 // loopback reports whether only this machine can reach a listening address. A name other than localhost might mean
-// anything.
+// anything. No address at all cannot be reached.
 func loopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return true // reported as no address already
+		return true // none, or reported as no address already
 	}
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -71,7 +71,7 @@ func (c *serveCmd) Run(out console) error {
 func newServer(fl flags, out console) *server {
 	return &server{
 		stdout: out.stdout, stderr: out.stderr, now: time.Now, open: openOrigin,
-		load: func() (*Config, error) { return load(fl, os.LookupEnv) },
+		load: func(listening string) (*Config, error) { return loadFor(fl, os.LookupEnv, listening) },
 	}
 }
 

@@ -34,7 +34,7 @@ const (
 type server struct {
 	stdout   io.Writer                        // for people: the URLs
 	stderr   io.Writer                        // logs
-	load     func() (*Config, error)          // reads the configuration, at start and again for each reload
+	load     func(string) (*Config, error)    // reads the configuration, at start and again for each reload: see loadFor
 	hup      <-chan os.Signal                 // each value asks for a reload
 	now      func() time.Time                 // for the certificate
 	open     opener                           // makes the application
@@ -53,7 +53,7 @@ type server struct {
 
 // run serves until ctx ends, then lets running uploads finish for a while. It returns nil after an orderly end.
 func (s *server) run(ctx context.Context) error {
-	cfg, err := s.load()
+	cfg, err := s.load("")
 	if err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func (s *server) apply(cfg *Config) error {
 	s.config = cfg
 	s.log.Info("configuration in force", "file", cfg.File, "added", changes.Added, "changed", changes.Changed,
 		"removed", changes.Removed)
-	if !cfg.Insecure && !loopback(cfg.Admin) {
-		s.log.Warn("the admin listener can be reached from other machines and asks for no credentials", "admin", cfg.Admin)
+	if !cfg.Insecure && !loopback(s.started.Admin) {
+		s.log.Warn("the admin listener can be reached from other machines and asks for no credentials", "admin", s.started.Admin)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (s *server) reload() {
 	if s.reloaded != nil {
 		defer s.reloaded()
 	}
-	cfg, err := s.load()
+	cfg, err := s.load(s.started.Listen)
 	if err == nil {
 		err = s.apply(cfg)
 	}

@@ -281,6 +281,29 @@ func TestReloadPutsAGoodFileInForceAndABadOneNot(t *testing.T) {
 	r.end(t)
 }
 
+func TestReloadDoesNotLetEveryonePushToAnAddressThatOthersReach(t *testing.T) {
+	fl := yamlFile(t, "listen: :0\nadmin: 127.0.0.1:0\ningest: {tokens: [t]}\n")
+	r := start(t, fl, &fake{})
+	write := func(text string) { require.NoError(t, os.WriteFile(fl.Config, []byte(text), 0o600)) }
+	tokens := func() []string {
+		ch, err := r.parts.registry.Resolve(channel.ID{Group: "default", Name: "new"})
+		require.NoError(t, err)
+		return ch.Ingest.Tokens
+	}
+
+	write("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nchannels: [{name: one}]\n")
+	r.reload(t)
+	require.Equal(t, []string{"t"}, tokens(), "the socket stays where it is, so the credentials stay as well")
+	require.Empty(t, r.parts.registry.List())
+	require.Contains(t, r.log.String(), "listen: :0, in force until a restart, can be reached from other machines")
+	require.Contains(t, r.log.String(), "the channel default/one")
+
+	write("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ninsecure: true\n")
+	r.reload(t)
+	require.Empty(t, tokens(), "insecure says that it is meant")
+	r.end(t)
+}
+
 func TestServeSaysWhyItCannotStart(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
