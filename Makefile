@@ -31,7 +31,10 @@ define install
 	fi
 endef
 
-.PHONY: help run build players test short lint arch race fuzz golden e2e conformance bench cover ci tools bench-tools
+# The targets share node_modules and the binary.
+.NOTPARALLEL:
+
+.PHONY: help run build players try-players test short lint arch race fuzz golden e2e conformance bench cover ci tools bench-tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r n h; do printf '  %-12s %s\n' "$$n" "$$h"; done
@@ -39,11 +42,21 @@ help: ## list the targets
 run: build ## build, then serve with the built-in encoder and the console
 	$(SERVER) demo
 
-build: players ## build bin/headwater
+build: try-players ## build bin/headwater
 	go build -trimpath -o $(SERVER) ./cmd/headwater
 
-players: ## fetch the console's players with npm and put them where the console embeds them
-	@if [ -f $(CONSOLE)/package.json ]; then $(MAKE) --no-print-directory $(CONSOLE)/node_modules/.package-lock.json && cd $(CONSOLE) && npm run --silent players; fi
+players: $(CONSOLE)/node_modules/.package-lock.json ## fetch the console's players with npm and put them where the console embeds them
+	cd $(CONSOLE) && npm run --silent players
+
+# A binary without the players has the browser load the same versions from a CDN: not to get them is no reason not to build.
+try-players:
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not installed: the console will load its players from a CDN"; \
+	elif ! npm_config_fetch_retries=0 $(MAKE) --no-print-directory $(CONSOLE)/node_modules/.package-lock.json 2>/dev/null; then \
+		echo "npm ci has failed ('make players' shows why): the console will load its players from a CDN"; \
+	else \
+		$(MAKE) --no-print-directory players; \
+	fi
 
 $(CONSOLE)/node_modules/.package-lock.json: $(CONSOLE)/package-lock.json
 	cd $(CONSOLE) && npm ci --ignore-scripts --no-fund --no-audit
@@ -89,7 +102,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (default 5)
 golden: ## write the golden files anew; review the difference
 	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -rn1 dirname | sort -u) -update
 
-e2e: tools build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish; RUN=regexp picks tests
+e2e: tools players build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish; RUN=regexp picks tests
 	HEADWATER_BIN=$(SERVER) go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) $(if $(RUN),-run '$(RUN)') -v $(E2E)
 
 conformance: tools build ## validate the MPDs with xmllint against SCHEMA/DASH-MPD.xsd
