@@ -64,7 +64,7 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	app, closeStorage, err := s.open(ctx, cfg, s.parts, listeners[0].Addr().String())
+	app, closeStorage, err := s.open(ctx, cfg, s.parts, s.urls[0])
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

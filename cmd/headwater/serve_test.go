@@ -426,3 +426,19 @@ func TestCommands(t *testing.T) {
 	require.ErrorContains(t, err, `:2: unknown key "b"`)
 	require.ErrorContains(t, err, "2 problems")
 }
+
+func TestTheConsoleSendsViewersAndEncodersToHTTPSWithTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	issue(t, cert, key, 1)
+	r := start(t, yamlFile(t, "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ndata: "+dir+"\ntls: {cert: "+cert+", key: "+key+"}\n"), nil)
+	resp, err := http.Get(r.admin + "/console/api/channels")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(said), `"public":"`+r.public+`","ingest":"`+r.public+`"`)
+	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "connect-src 'self' "+r.public+";")
+	http.DefaultClient.CloseIdleConnections()
+	r.end(t)
+}

@@ -38,8 +38,8 @@ type parts struct {
 	log      *slog.Logger
 }
 
-// opener makes the application for a configuration and the address that the public listener got. The function it returns
-// closes what the application stores in, after everything else has ended.
+// opener makes the application for a configuration and the address that the public listener got, with its scheme. The
+// function it returns closes what the application stores in, after everything else has ended.
 type opener func(ctx context.Context, c *Config, p parts, publicAddr string) (application, func() error, error)
 
 // openOrigin opens the storage engine and the origin over it, with everything that was stored before.

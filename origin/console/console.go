@@ -22,11 +22,11 @@ import (
 //go:embed web/page.html web/console.css web/console.js web/players.json
 var web embed.FS
 
-// Options say what the console shows. Source, and one of PublicURL and PublicAddr, are required.
+// Options say what the console shows. Source and PublicAddr are required.
 type Options struct {
 	Source     Source
 	PublicURL  string           // base URL under which viewers reach the public listener; when empty, derived from PublicAddr
-	PublicAddr string           // address of the public listener, such as "127.0.0.1:8080"; its host is taken from the request
+	PublicAddr string           // where the public listener is: "127.0.0.1:8080" or, with TLS, "https://127.0.0.1:8443"; see own
 	Version    string           // shown on the page
 	Now        func() time.Time // time.Now when nil
 	Logger     *slog.Logger     // discards when nil
@@ -40,6 +40,7 @@ type console struct {
 	// players are the scripts that the page loads before its own; cdn is true when they come from elsewhere.
 	players []script
 	cdn     bool
+	scheme  string // of PublicAddr
 	port    string // of PublicAddr
 }
 
@@ -55,12 +56,9 @@ func New(opt Options) (http.Handler, error) {
 		if err != nil || u.Host == "" || !validHost.MatchString(u.Host) || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("console: public URL %q is not an absolute http or https URL", opt.PublicURL)
 		}
-	} else {
-		_, port, err := net.SplitHostPort(opt.PublicAddr)
-		if err != nil {
-			return nil, fmt.Errorf("console: public address: %w", err)
-		}
-		c.port = port
+	}
+	if err := c.locate(); err != nil {
+		return nil, err
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -83,6 +81,23 @@ func New(opt Options) (http.Handler, error) {
 	return mux, nil
 }
 
+// locate takes PublicAddr apart.
+func (c *console) locate() error {
+	scheme, addr, found := strings.Cut(c.PublicAddr, "://")
+	if !found {
+		scheme, addr = "http", c.PublicAddr
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("console: public address: %w", err)
+	}
+	if scheme != "http" && scheme != "https" {
+		return fmt.Errorf("console: public address %q is not one of http or https", c.PublicAddr)
+	}
+	c.scheme, c.port = scheme, port
+	return nil
+}
+
 // servePage renders the page. What changes comes from serveChannels.
 func (c *console) servePage(w http.ResponseWriter, r *http.Request) {
 	c.secure(w, r)
@@ -100,7 +115,9 @@ func (c *console) servePage(w http.ResponseWriter, r *http.Request) {
 // serveChannels answers with what the source says, as JSON.
 func (c *console) serveChannels(w http.ResponseWriter, r *http.Request) {
 	now := c.Now()
-	body, err := json.Marshal(describe(c.Source.Channels(now), now, c.public(r)))
+	s := describe(c.Source.Channels(now), now, c.public(r))
+	s.Ingest = c.own(r)
+	body, err := json.Marshal(s)
 	if err != nil {
 		c.Logger.Error("console: channels not described", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
@@ -117,16 +134,22 @@ func (c *console) serveChannels(w http.ResponseWriter, r *http.Request) {
 // validHost matches what may stand as host[:port] in a URL and in a Content-Security-Policy.
 var validHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
-// public returns the base URL of the public listener as the client of r can reach it, without a slash at its end.
+// public returns the base URL under which viewers play, as the client of r can reach it, without a slash at its end.
 func (c *console) public(r *http.Request) string {
 	if c.PublicURL != "" {
 		return strings.TrimSuffix(c.PublicURL, "/")
 	}
+	return c.own(r)
+}
+
+// own returns the base URL of the public listener itself, to which encoders push even when viewers are sent to a CDN: the
+// host by which the client of r reaches this machine, with scheme and port of PublicAddr.
+func (c *console) own(r *http.Request) string {
 	host := "localhost"
 	if validHost.MatchString(r.Host) {
 		host = (&url.URL{Host: r.Host}).Hostname()
 	}
-	return "http://" + net.JoinHostPort(host, c.port)
+	return c.scheme + "://" + net.JoinHostPort(host, c.port)
 }
 
 // secure sets the headers that confine the page: scripts and styles of its own, the players, and media from the public

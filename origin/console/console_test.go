@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -91,6 +90,7 @@ func TestChannelsAreDescribedWithHealthAndAbsoluteURLs(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(body(t, r)), &s))
 	require.Equal(t, noon().UnixMilli(), s.Now)
 	require.Equal(t, "http://admin.test:8080", s.Public)
+	require.Equal(t, "http://admin.test:8080", s.Ingest)
 	require.Len(t, s.Channels, 3)
 	require.Equal(t, []Health{OK, Stale, NoMedia}, []Health{s.Channels[0].Health, s.Channels[1].Health, s.Channels[2].Health})
 	require.Equal(t, "http://admin.test:8080/out/v1/demo/clock/ism/index.ism/Manifest", s.Channels[0].Endpoints[2].Manifests[0].URL)
@@ -121,24 +121,35 @@ func TestHealthFollowsTheNewestSegment(t *testing.T) {
 	})
 }
 
-func TestPublicURLIsTheConfiguredOrTheRequestsHost(t *testing.T) {
-	for name, c := range map[string]struct{ configured, target, want string }{
-		"configured":              {"https://live.test/base/", "http://x:9090/", "https://live.test/base"},
-		"from a name":             {"", "http://box.test:9090/", "http://box.test:8080"},
-		"from an IPv6 address":    {"", "http://[::1]:9090/", "http://[::1]:8080"},
-		"from a host with a trap": {"", "http://a;script-src/", "http://localhost:8080"},
+func TestViewersAreSentToTheConfiguredURLAndEncodersToTheListener(t *testing.T) {
+	const plain, secure = "0.0.0.0:8080", "https://[::]:8443"
+	for name, c := range map[string]struct{ configured, addr, host, play, push string }{
+		"configured":                  {"https://live.test/base/", plain, "x:9090", "https://live.test/base", "http://x:8080"},
+		"configured, with TLS":        {"https://live.test", secure, "x:9090", "https://live.test", "https://x:8443"},
+		"from a name":                 {"", plain, "box.test:9090", "http://box.test:8080", "http://box.test:8080"},
+		"from a name, with TLS":       {"", secure, "box.test:9090", "https://box.test:8443", "https://box.test:8443"},
+		"from an address with scheme": {"", "http://" + plain, "box.test", "http://box.test:8080", "http://box.test:8080"},
+		"from an IPv6 address":        {"", plain, "[::1]:9090", "http://[::1]:8080", "http://[::1]:8080"},
+		"from a host with a trap":     {"", plain, "a;script-src", "http://localhost:8080", "http://localhost:8080"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &console{Options: Options{PublicURL: c.configured}, port: "8080"}
+			h := &console{Options: Options{PublicURL: c.configured, PublicAddr: c.addr}}
+			require.NoError(t, h.locate())
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			r.Host = strings.TrimSuffix(strings.TrimPrefix(c.target, "http://"), "/")
-			require.Equal(t, c.want, h.public(r))
+			r.Host = c.host
+			require.Equal(t, c.play, h.public(r))
+			require.Equal(t, c.push, h.own(r))
 		})
 	}
 }
 
+func TestThePolicyLetsThePageReachAListenerWithTLS(t *testing.T) {
+	r := serve(t, Options{Source: example(), PublicAddr: "https://0.0.0.0:8443"}, "GET", "http://box.test:9090/console/")
+	require.Contains(t, r.Header.Get("Content-Security-Policy"), "connect-src 'self' https://box.test:8443;")
+}
+
 func TestThePageIsConfinedByItsPolicy(t *testing.T) {
-	r := serve(t, Options{Source: example(), PublicURL: "https://live.test/x", Version: "v1 <b>"}, "GET", "/console/")
+	r := serve(t, Options{Source: example(), PublicURL: "https://live.test/x", PublicAddr: ":8080", Version: "v1 <b>"}, "GET", "/console/")
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	policy := r.Header.Get("Content-Security-Policy")
 	require.Contains(t, policy, "default-src 'none'; script-src 'self'")
@@ -211,9 +222,11 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		{PublicAddr: ":8080"},
 		{Source: example()},
 		{Source: example(), PublicAddr: "8080"},
-		{Source: example(), PublicURL: "live.test"},
-		{Source: example(), PublicURL: "ftp://live.test"},
-		{Source: example(), PublicURL: "https://live.test;script-src"},
+		{Source: example(), PublicAddr: "ftp://127.0.0.1:8080"},
+		{Source: example(), PublicURL: "https://live.test"},
+		{Source: example(), PublicAddr: ":8080", PublicURL: "live.test"},
+		{Source: example(), PublicAddr: ":8080", PublicURL: "ftp://live.test"},
+		{Source: example(), PublicAddr: ":8080", PublicURL: "https://live.test;script-src"},
 	} {
 		_, err := New(opt)
 		require.Error(t, err)

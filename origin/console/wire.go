@@ -8,7 +8,8 @@ import (
 // state is the reply of /console/api/channels. Instants are Unix milliseconds, 0 when there is none; lengths are seconds.
 type state struct {
 	Now      int64     `json:"now"`
-	Public   string    `json:"public"`
+	Public   string    `json:"public"` // base URL for viewers
+	Ingest   string    `json:"ingest"` // base URL for encoders
 	Channels []channel `json:"channels"`
 }
 

@@ -162,7 +162,7 @@ function show() {
 function pushCommand() {
   return "ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=48000 \\\n" +
     "  -c:v libx264 -preset veryfast -g 50 -keyint_min 50 -sc_threshold 0 -b:v 800k -pix_fmt yuv420p -c:a aac -b:a 96k \\\n" +
-    "  -f hls -hls_time 2 -method PUT " + (state.public || "") + "/in/v1/default/1/test/index.m3u8";
+    "  -f hls -hls_time 2 -method PUT " + (state.ingest || "") + "/in/v1/default/1/test/index.m3u8";
 }
 
 function showChannel(c) {
