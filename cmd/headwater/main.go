@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const version = "0.1.0"
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the origin (the default)."`
 	Demo    demoCmd    `cmd:"" help:"Run the origin with a synthetic encoder that pushes to it."`
-	Check   checkCmd   `cmd:"" help:"Tell everything that is wrong with a configuration file."`
+	Check   checkCmd   `cmd:"" help:"Tell everything that is wrong with the configuration that serve would run with."`
 	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the server on this machine whether it is ready."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -97,15 +98,16 @@ func untilSignal(s *server) error {
 	return s.run(ctx)
 }
 
-// checkCmd is "headwater check".
+// checkCmd is "headwater check". It has the flags of serve, so that it judges what serve would run with.
 type checkCmd struct {
-	File     string `arg:"" help:"YAML configuration file."`
-	Insecure *bool  `env:"HEADWATER_INSECURE" help:"Do not insist on ingest credentials."`
+	File string `arg:"" optional:"" help:"YAML configuration file, instead of --config."`
+	flags
 }
 
-// Run prints every problem of a file and fails, or a summary without secrets.
+// Run prints every problem of a configuration and fails, or a summary without secrets.
 func (c *checkCmd) Run(out console) error {
-	cfg, err := load(flags{Config: c.File, Insecure: c.Insecure}, os.LookupEnv)
+	c.Config = cmp.Or(c.File, c.Config)
+	cfg, err := load(c.flags, os.LookupEnv)
 	if err != nil {
 		var bad *ConfigError
 		if errors.As(err, &bad) {
@@ -113,7 +115,7 @@ func (c *checkCmd) Run(out console) error {
 		}
 		return err
 	}
-	fmt.Fprintf(out.stdout, "%s is good\n\n%s", c.File, cfg.Summary())
+	fmt.Fprintf(out.stdout, "%s is good\n\n%s", cmp.Or(c.Config, "the configuration"), cfg.Summary())
 	return nil
 }
 

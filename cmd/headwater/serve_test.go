@@ -405,28 +405,6 @@ func TestCertificateIsLookedAtNowAndThen(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestCommands(t *testing.T) {
-	command := func(args ...string) (string, error) {
-		var out buffer
-		err := execute(args, console{&out, &out}, func(int) {})
-		return out.String(), err
-	}
-	text, err := command("version")
-	require.NoError(t, err)
-	require.Contains(t, text, "headwater "+version)
-
-	text, err = command("check", yamlFile(t, "ingest: {tokens: [s3cret]}\nchannels: [{name: one}]\n").Config)
-	require.NoError(t, err)
-	require.Contains(t, text, "is good")
-	require.Contains(t, text, "channel default/one")
-	require.NotContains(t, text, "s3cret")
-
-	_, err = command("check", yamlFile(t, "a: 1\nb: 2\n").Config)
-	require.ErrorContains(t, err, `:1: unknown key "a"`)
-	require.ErrorContains(t, err, `:2: unknown key "b"`)
-	require.ErrorContains(t, err, "2 problems")
-}
-
 func TestTheConsoleSendsViewersAndEncodersToHTTPSWithTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
