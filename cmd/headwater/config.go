@@ -35,7 +35,8 @@ type flags struct {
 	ShutdownGrace  *time.Duration `placeholder:"TIME" env:"HEADWATER_SHUTDOWN_GRACE" help:"How long running uploads may take when the server stops (25s)."`
 }
 
-// Environment variables that hold secrets and therefore have no flag. Each takes the place of the file's ingest.
+// Environment variables that hold secrets and therefore have no flag. Each takes the place of the file's ingest unless it is
+// empty.
 const (
 	envIngestUser  = "HEADWATER_INGEST_USER" // name:password
 	envIngestToken = "HEADWATER_INGEST_TOKEN"

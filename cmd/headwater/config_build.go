@@ -196,18 +196,15 @@ func (b *builder) sources(c *Config) {
 // defaults resolves the ingest credentials and access rules of channels that have none of their own.
 func (b *builder) defaults(c *Config) {
 	c.Ingest = b.ingest("ingest", &b.file.Ingest)
-	if user, ok := b.env(envIngestUser); ok {
+	if user, _ := b.env(envIngestUser); user != "" {
 		name, password, found := strings.Cut(user, ":")
 		if !found || name == "" || password == "" {
 			b.problems = append(b.problems, &Problem{Text: envIngestUser + " is not name:password"})
 		}
 		c.Ingest.Users = []channel.User{{Name: name, Password: password}}
 	}
-	if token, ok := b.env(envIngestToken); ok {
+	if token, _ := b.env(envIngestToken); token != "" {
 		c.Ingest.Tokens = []string{token}
-		if token == "" {
-			b.problems = append(b.problems, &Problem{Text: envIngestToken + " is empty"})
-		}
 	}
 	c.Access = b.access("access", &b.file.Access)
 	probe := channel.Channel{ID: channel.ID{Group: "default", Name: "default"}, Numbering: channel.NumberingAuto, Ingest: c.Ingest}

@@ -97,6 +97,22 @@ func TestFlagsComeBeforeEnvironmentBeforeFileBeforeDefaults(t *testing.T) {
 	require.Equal(t, "127.0.0.1:9", *parseServe(t, "--listen=127.0.0.1:9").Listen, "serve is the default command")
 }
 
+func TestAnEmptyVariableCountsAsNotSet(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	issue(t, cert, key, 1)
+	want, err := load(yamlFile(t, "listen: 127.0.0.1:1\ntls: {cert: "+cert+", key: "+key+"}\ningest: {tokens: [t]}\n"), none)
+	require.NoError(t, err)
+	t.Setenv("HEADWATER_CONFIG", want.File)
+	for _, name := range []string{"LISTEN", "ADMIN", "PUBLIC_URL", "DATA", "INSECURE", "LOG_LEVEL", "LOG_FORMAT", "TLS_CERT", "TLS_KEY",
+		"TRUSTED_PROXIES", "CHANNELS_ON_FIRST_PUSH", "STORAGE_SYNC", "MAX_CHANNELS", "SHUTDOWN_GRACE", "INGEST_USER", "INGEST_TOKEN"} {
+		t.Setenv("HEADWATER_"+name, "")
+	}
+	got, err := load(parseServe(t, "serve"), os.LookupEnv)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 func TestProblemsNameTheirLine(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"an unknown key", "listen: 127.0.0.1:1\nlisten_on: x\n", `2: unknown key "listen_on"`},

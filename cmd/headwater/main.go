@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -46,7 +47,8 @@ func main() {
 func execute(args []string, out console, exit func(int)) error {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("headwater"), kong.Exit(exit), kong.Writers(out.stdout, out.stderr), kong.Bind(out),
-		kong.Description("A live origin server: encoders push to it, CDNs pull from it."), kong.ShortUsageOnError())
+		kong.Description("A live origin server: encoders push to it, CDNs pull from it."), kong.ShortUsageOnError(),
+		kong.PostBuild(ignoreEmpty))
 	if err != nil {
 		return err
 	}
@@ -56,6 +58,18 @@ func execute(args []string, out console, exit func(int)) error {
 		return nil // FatalIfErrorf has called exit
 	}
 	return ctx.Run()
+}
+
+// ignoreEmpty makes a parser take variables of the environment that are set to nothing as not set. Compose files and units
+// pass such variables on, and nothing must not take the place of what the configuration file says.
+func ignoreEmpty(k *kong.Kong) error {
+	empty := func(name string) bool { v, ok := os.LookupEnv(name); return ok && v == "" }
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		if f, ok := node.(*kong.Flag); ok {
+			f.Tag.Envs = slices.DeleteFunc(f.Tag.Envs, empty)
+		}
+		return next(nil)
+	})
 }
 
 // serveCmd is "headwater serve".

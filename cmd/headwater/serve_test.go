@@ -37,7 +37,7 @@ import (
 func parseServe(t *testing.T, args ...string) flags {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c)
+	parser, err := kong.New(&c, kong.PostBuild(ignoreEmpty))
 	require.NoError(t, err)
 	_, err = parser.Parse(args)
 	require.NoError(t, err)
