@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,32 +56,4 @@ func TestTheDemosEncoderShowsWhatItIsAskedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, authorization(c.auth)) })
 	}
-}
-
-func TestHealthcheckSaysWhetherTheServerIsReady(t *testing.T) {
-	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "/readyz", r.URL.Path)
-		http.Error(w, "so it is", status)
-	}))
-	defer server.Close()
-	check := func(admin string) (string, error) {
-		var out buffer
-		err := execute([]string{"healthcheck", "--admin", admin}, console{&out, &out}, func(int) {})
-		return out.String(), err
-	}
-	addr := server.Listener.Addr().(*net.TCPAddr)
-	text, err := check(addr.String())
-	require.NoError(t, err)
-	require.Equal(t, "so it is\n", text)
-
-	status = http.StatusServiceUnavailable
-	_, err = check(addr.String())
-	require.ErrorContains(t, err, "503 Service Unavailable: so it is")
-
-	server.Close()
-	_, err = check(addr.String())
-	require.ErrorContains(t, err, "health check")
-	_, err = check("nonsense")
-	require.ErrorContains(t, err, "admin address")
 }

@@ -15,12 +15,34 @@ const healthTimeout = 3 * time.Second
 
 // healthCmd is "headwater healthcheck": for containers, whose image holds no other program that could ask.
 type healthCmd struct {
-	Admin string `default:"127.0.0.1:9090" placeholder:"ADDR" env:"HEADWATER_ADMIN" help:"Address of the admin listener (127.0.0.1:9090)."`
+	Config string  `short:"c" placeholder:"FILE" env:"HEADWATER_CONFIG" help:"YAML configuration file of the server."`
+	Admin  *string `placeholder:"ADDR" env:"HEADWATER_ADMIN" help:"Address of the admin listener (127.0.0.1:9090)."`
+}
+
+// admin returns the address of the admin listener. What else is in the file does not matter here: a server that runs may
+// be healthy while its file is being edited.
+func (c *healthCmd) admin() (string, error) {
+	if c.Config == "" || c.Admin != nil {
+		return first(defaultAdmin, c.Admin), nil
+	}
+	data, err := readBounded(c.Config, maxConfigBytes+1)
+	if err != nil {
+		return "", err
+	}
+	f, doc, problems := parseFile(data)
+	if doc == nil && len(problems) > 0 {
+		return "", &ConfigError{File: c.Config, Problems: problems}
+	}
+	return first(defaultAdmin, f.Admin), nil
 }
 
 // Run asks the server on this machine whether it is ready, and fails when it is not.
 func (c *healthCmd) Run(out console) error {
-	host, port, err := net.SplitHostPort(c.Admin)
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(admin)
 	if err != nil {
 		return fmt.Errorf("admin address: %w", err)
 	}
