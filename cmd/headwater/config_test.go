@@ -306,6 +306,15 @@ func TestExampleConfigurationIsGoodAndComplete(t *testing.T) {
 	}
 }
 
+func TestTheImagesConfigurationNeedsOnlyCredentials(t *testing.T) {
+	fl := flags{Config: "../../deploy/docker/headwater.yaml"}
+	c, err := load(fl, vars("HEADWATER_INGEST_TOKEN=t"))
+	require.NoError(t, err)
+	require.Equal(t, []string{":8080", ":9090", "data"}, []string{c.Listen, c.Admin, c.Data})
+	_, err = load(fl, none)
+	require.ErrorContains(t, err, "set ingest users or tokens")
+}
+
 // collectKeys adds every mapping key of a document.
 func collectKeys(n *yaml.Node, keys map[string]bool) {
 	for i, c := range n.Content {
