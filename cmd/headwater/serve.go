@@ -41,14 +41,15 @@ type server struct {
 	ready    func(publicURL, adminURL string) // called once both listeners serve; may be nil; must not block
 	reloaded func()                           // called after each reload; may be nil; must not block
 
-	level   slog.LevelVar
-	started *Config // what this run began with
-	config  *Config // what is in force, as far as a running program can have it
-	parts   parts
-	cert    *certificate
-	log     *slog.Logger
-	servers [2]*http.Server // public, admin
-	urls    [2]string
+	level    slog.LevelVar
+	started  *Config                          // what this run began with
+	config   *Config                          // what is in force, as far as a running program can have it
+	numbered map[channel.ID]channel.Numbering // of every channel that a reload has found: how it began, and goes on
+	parts    parts
+	cert     *certificate
+	log      *slog.Logger
+	servers  [2]*http.Server // public, admin
+	urls     [2]string
 }
 
 // run serves until ctx ends, then lets running uploads finish for a while. It returns nil after an orderly end.
@@ -99,6 +100,7 @@ func (s *server) prepare(cfg *Config) error {
 		s.log = slog.New(slog.NewTextHandler(s.stderr, options))
 	}
 	s.parts = parts{registry: channel.NewRegistry(), sources: iprange.NewSources(s.log), log: s.log}
+	s.numbered = make(map[channel.ID]channel.Numbering)
 	s.parts.access = access.NewChecker(iprange.Prefixes{}, s.parts.sources)
 	if cfg.TLSCert != "" {
 		cert, err := newCertificate(cfg.TLSCert, cfg.TLSKey, s.now, s.log)
@@ -143,6 +145,7 @@ func (s *server) reload() {
 	if s.reloaded != nil {
 		defer s.reloaded()
 	}
+	s.noteNumbering()
 	cfg, err := s.load(s.started.Listen)
 	if err == nil {
 		err = s.apply(cfg)
@@ -153,9 +156,29 @@ func (s *server) reload() {
 		}
 		return
 	}
-	if names := s.started.needsRestart(cfg); len(names) > 0 {
+	if names := append(s.started.needsRestart(cfg), s.renumbered()...); len(names) > 0 {
 		s.log.Warn("some changed settings need a restart", "settings", names)
 	}
+}
+
+// noteNumbering notes how the channels number their segments that exist before a reload: those that were configured, and
+// those that have appeared since.
+func (s *server) noteNumbering() {
+	for _, ch := range s.parts.registry.List() {
+		if _, noted := s.numbered[ch.ID]; !noted {
+			s.numbered[ch.ID] = ch.Numbering
+		}
+	}
+}
+
+// renumbered lists the channels that a reload has given another numbering. A timeline keeps the one that it was opened with.
+func (s *server) renumbered() (names []string) {
+	for _, ch := range s.parts.registry.List() {
+		if was, noted := s.numbered[ch.ID]; noted && was != ch.Numbering {
+			names = append(names, "numbering of "+ch.ID.String())
+		}
+	}
+	return names
 }
 
 // listen opens both addresses and makes their servers, which have no handlers yet.

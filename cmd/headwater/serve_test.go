@@ -281,6 +281,26 @@ func TestReloadPutsAGoodFileInForceAndABadOneNot(t *testing.T) {
 	r.end(t)
 }
 
+func TestReloadSaysWhichNumberingsNeedARestart(t *testing.T) {
+	const listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n"
+	fl := yamlFile(t, listeners+"channels: [{name: one}, {name: two}]\n")
+	r := start(t, fl, &fake{})
+	_, err := r.parts.registry.Create(channel.ID{Group: "default", Name: "pushed"})
+	require.NoError(t, err)
+	reload := func(channels string) {
+		require.NoError(t, os.WriteFile(fl.Config, []byte(listeners+"channels: ["+channels+"]\n"), 0o600))
+		r.reload(t)
+	}
+
+	reload("{name: one}, {name: new, numbering: counter}")
+	require.NotContains(t, r.log.String(), "need a restart", "a new channel begins as it is configured")
+	reload("{name: one, numbering: counter}, {name: pushed, numbering: epoch}, {name: new, numbering: epoch}")
+	require.Contains(t, r.log.String(), `"[numbering of default/new numbering of default/one numbering of default/pushed]"`)
+	reload("{name: one}, {name: two, numbering: epoch}, {name: new, numbering: counter}")
+	require.Contains(t, r.log.String(), `"[numbering of default/two]"`, "a channel that comes back goes on as it began, too")
+	r.end(t)
+}
+
 func TestReloadDoesNotLetEveryonePushToAnAddressThatOthersReach(t *testing.T) {
 	fl := yamlFile(t, "listen: :0\nadmin: 127.0.0.1:0\ningest: {tokens: [t]}\n")
 	r := start(t, fl, &fake{})
