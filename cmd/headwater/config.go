@@ -52,7 +52,8 @@ const (
 	defaultMaxUpload     = 1 << 30 // bytes
 	maxChannels          = 100_000
 	maxGrace             = 24 * time.Hour
-	maxSecretFile        = 64 << 10 // bytes
+	minExpiryGrace       = time.Second // without any, what a manifest has just named could be gone
+	maxSecretFile        = 64 << 10    // bytes
 )
 
 // Config is a complete and valid configuration. It is not modified once it is loaded.

@@ -131,8 +131,8 @@ func (b *builder) bounds(c *Config) {
 	if c.ShutdownGrace < 0 || c.ShutdownGrace > maxGrace {
 		b.badSetting(b.flags.ShutdownGrace != nil, "shutdown_grace", "%v is not between 0s and %v", c.ShutdownGrace, maxGrace)
 	}
-	if c.ExpiryGrace < 0 || c.ExpiryGrace > maxGrace {
-		b.badSetting(false, "expiry_grace", "%v is not between 0s and %v", c.ExpiryGrace, maxGrace)
+	if c.ExpiryGrace < minExpiryGrace || c.ExpiryGrace > maxGrace {
+		b.badSetting(false, "expiry_grace", "%v is not between %v and %v", c.ExpiryGrace, minExpiryGrace, maxGrace)
 	}
 }
 

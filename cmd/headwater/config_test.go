@@ -124,6 +124,7 @@ func TestProblemsNameTheirLine(t *testing.T) {
 		{"a word in place of a number", "limits:\n  max_channels: many\n", "2: a whole number is needed here"},
 		{"a word in place of yes or no", "insecure: perhaps\n", "1: true or false is needed here"},
 		{"a number without a unit", "shutdown_grace: 30\n", "1: a duration is written like 30s, 6h or 14d"},
+		{"no grace for what manifests have just named", "data: a\nexpiry_grace: 0s\n", "2: expiry_grace: 0s is not between 1s and 24h0m0s"},
 		{"a size in an unknown unit", "limits: {max_upload: 5 furlongs}\n", "1: a size is written like 500MB, 2GiB or a number of bytes"},
 		{"a prefix with bits too many", "trusted_proxies:\n- 10.0.0.1/8\n",
 			`2: invalid address range "10.0.0.1/8": bits set beyond the prefix length, write 10.0.0.0/8 or the address alone`},
