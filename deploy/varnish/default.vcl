@@ -1,8 +1,8 @@
 vcl 4.1;
 
 # A local stand-in for a CDN in front of Headwater. It does what a CloudFront distribution for MediaPackage does: tells
-# the origin a secret in User-Agent, caches by path and query string, keeps errors for one second, joins identical
-# requests, and goes to the origin for everything else. It does not speak TLS and knows one origin.
+# the origin a secret in User-Agent, caches by what the origin reads of a request and by nothing else, keeps errors for one
+# second, joins identical requests, and goes to the origin for everything else. It does not speak TLS and knows one origin.
 #
 # origin.vcl, found by vcl_path, names the origin and the secret:
 #
@@ -22,13 +22,26 @@ sub vcl_recv {
     if (req.method == "OPTIONS") {
         return (pass);
     }
-    # One form of the query for one set of parameters, in any order.
-    set req.url = std.querysort(req.url);
+    # One form of the query for one set of the parameters that the origin reads, in any order. The others are taken out, in
+    # the query alone: paths may hold & as well.
+    if (req.url ~ "\?") {
+        set req.http.X-Query = regsub(req.url, "^[^?]*", "");
+        set req.http.X-Query = regsuball(req.http.X-Query, "(^\?|&)(?!(?:start|end|m|aws\.manifestfilter)(?:[=&]|$))[^&]*", "\1");
+        set req.http.X-Query = regsub(regsub(regsuball(req.http.X-Query, "&+", "&"), "^\?&", "?"), "[?&]$", "");
+        set req.url = std.querysort(regsub(req.url, "\?.*$", "") + req.http.X-Query);
+        unset req.http.X-Query;
+    }
+    if (req.http.Host) {
+        set req.http.Host = std.tolower(req.http.Host);
+    }
     return (hash);
 }
 
+# An answer may depend on the name by which it was asked for, and repeats Origin for CORS.
 sub vcl_hash {
     hash_data(req.url);
+    hash_data(req.http.Host);
+    hash_data(req.http.Origin);
     return (lookup);
 }
 

@@ -57,12 +57,18 @@ func varnish(t *testing.T, s *server) string {
 	return "http://" + address
 }
 
-// get returns status, X-Cache and body of a GET with a User-Agent.
-func get(t *testing.T, url, agent string) (status int, cache string) {
+// get returns status and X-Cache of a GET with a User-Agent and further headers, names and values.
+func get(t *testing.T, url, agent string, headers ...string) (status int, cache string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	req.Header.Set("User-Agent", agent)
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	res, err := client.Do(req)
 	require.NoError(t, err)
 	res.Body.Close()
@@ -96,6 +102,30 @@ func TestBehindACDNThatKnowsTheSecret(t *testing.T) {
 			require.Equal(t, "Miss", cache, "window %d", i)
 			_, cache = get(t, url, "another viewer")
 			require.Equal(t, "Hit", cache, "window %d", i)
+		}
+	})
+	t.Run("what the origin does not read makes no entry of its own", func(t *testing.T) {
+		window := fmt.Sprintf("start=%d", time.Now().Unix()-7)
+		for _, c := range []struct{ query, header, value, want string }{
+			{window, "Accept", "*/*", "Miss"},
+			{window + "&utm=1", "Accept", "video/mp4", "Hit"},
+			{"restart=3&" + window + "&&starts&aws.manifestfilter2=x", "Cookie", "id=1", "Hit"},
+			{window + "&", "Authorization", "Bearer x", "Hit"},
+			{window + "&m=7", "Accept", "*/*", "Miss"},
+			{"m=7&utm=2&" + window, "Accept", "*/*", "Hit"},
+			{window + "&aws.manifestfilter=x", "Accept", "*/*", "Miss"},
+			{window, "Origin", "https://one.example", "Miss"},
+			{window, "Origin", "https://two.example", "Miss"},
+			{window, "Origin", "https://one.example", "Hit"},
+			{window, "Host", "live.example", "Miss"},
+			{window, "Host", "LIVE.example", "Hit"},
+		} {
+			status, cache := get(t, through(hlsManifest)+"?"+c.query, "a viewer", c.header, c.value)
+			require.Equal(t, 200, status, "%+v", c)
+			require.Equal(t, c.want, cache, "%+v", c)
+		}
+		for _, query := range []string{"?utm=1", "?start", "?"} { // live: start without a value is none
+			require.Equal(t, 200, first(get(t, through(hlsManifest)+query, "a viewer")), query)
 		}
 	})
 	t.Run("a segment asked for a second too early is there two seconds later", func(t *testing.T) {
