@@ -316,6 +316,21 @@ func TestTheImagesConfigurationNeedsOnlyCredentials(t *testing.T) {
 	require.ErrorContains(t, err, "set ingest users or tokens")
 }
 
+func TestTheLocalCDNAndItsOriginShareASecret(t *testing.T) {
+	insecure := true // as in deploy/compose.yaml
+	c, err := load(flags{Config: "../../deploy/docker/behind-varnish.yaml", Insecure: &insecure}, none)
+	require.NoError(t, err)
+	for _, e := range c.Template()(channel.ID{Group: "default", Name: "any"}).Endpoints {
+		require.Len(t, e.Access.UserAgentSecrets, 1)
+		vcl, err := os.ReadFile("../../deploy/varnish/origin.vcl")
+		require.NoError(t, err)
+		require.Contains(t, string(vcl), fmt.Sprintf("User-Agent = %q", e.Access.UserAgentSecrets[0]))
+	}
+	compose, err := os.ReadFile("../../deploy/compose.yaml")
+	require.NoError(t, err)
+	require.Contains(t, string(compose), "./docker/behind-varnish.yaml:/etc/headwater/headwater.yaml:ro")
+}
+
 // collectKeys adds every mapping key of a document.
 func collectKeys(n *yaml.Node, keys map[string]bool) {
 	for i, c := range n.Content {
