@@ -31,9 +31,12 @@ type Window struct {
 	// nearer to the whole second below is given as that second (2.002 s as 2 s), so that a format that needs whole seconds
 	// rounds up and has what RFC 8216bis 4.4.3.1 asks for: no duration, rounded to the nearest second, is longer.
 	TargetDuration time.Duration
-	Depth          time.Duration // how far the window reaches back from the live edge; 0 when Fixed
-	Delay          time.Duration // time delay of the endpoint: the live edge is this far behind
-	Updated        time.Time     // when the newest segment in view became available: a pure stand-in for "now"
+	// SegmentDuration is what the segments in view usually last, whole seconds as in TargetDuration. Other than that it
+	// does not keep the length of an overlong one, so that times which players wait and buffer hang on it.
+	SegmentDuration time.Duration
+	Depth           time.Duration // how far the window reaches back from the live edge; 0 when Fixed
+	Delay           time.Duration // time delay of the endpoint: the live edge is this far behind
+	Updated         time.Time     // when the newest segment in view became available: a pure stand-in for "now"
 }
 
 // TrackWindow is one track of a Window with the output segments in view.

@@ -250,7 +250,7 @@ func (l *audioLane) writeRun(frames []frame) error {
 }
 
 func (l *audioLane) stampAt(ticks, duration int64) stamp {
-	return stamp{Ticks: ticks, Duration: duration, Scale: l.track.Timescale, Usual: l.tl.Step()}
+	return stamp{Ticks: ticks, Duration: duration, Scale: l.track.Timescale, Usual: l.tl.Longest()}
 }
 
 func (l *audioLane) close(ctx context.Context, whole bool) error {

@@ -57,7 +57,7 @@ type stamp struct {
 	Scale           uint32
 	Wraps           bool
 	Raw             int64         // 90 kHz, where Wraps
-	Usual           time.Duration // duration of the channel's segments, 0 when not known: Duration may be that of a chunk
+	Usual           time.Duration // longest of the channel's segments now, 0 when not known: Duration may be that of a chunk
 	Headed          bool          // of an endless upload that began with its header, as that of an encoder that begins
 }
 

@@ -98,7 +98,7 @@ func (t *intake) resumeActive() {
 // claim reports whether media of an input goes to the timeline: it is the active one, or becomes it because the active
 // one has been silent.
 func (t *intake) claim(input int, now time.Time) bool {
-	patience := max(switchAfter, 3*t.tl.Step())
+	patience := max(switchAfter, 3*t.tl.Longest())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {

@@ -303,7 +303,7 @@ func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error
 
 // stampOf returns the source time of a fragment.
 func (p *push) stampOf(f *demux.Fragment) stamp {
-	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS, Usual: p.tl.Step(),
+	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS, Usual: p.tl.Longest(),
 		Headed: p.headed}
 }
 

@@ -277,6 +277,7 @@ func identity(w *packager.Window) uint64 {
 		}
 	}
 	buf = strconv.AppendInt(append(strconv.AppendBool(strconv.AppendBool(buf, w.Live), w.Fixed), ' '), int64(w.TargetDuration), 36)
+	buf = strconv.AppendInt(append(buf, ' '), int64(w.SegmentDuration), 36)
 	buf = strconv.AppendInt(append(buf, ' '), w.Updated.UnixMilli(), 36)
 	sum.Write(buf)
 	return sum.Sum64()

@@ -40,11 +40,9 @@ func (s *snapshot) joins(d time.Duration) []kFrom {
 	return ks
 }
 
-// target returns the longest output segment that a channel makes: constant while its segments are regular. Formats round
-// it up to whole seconds where they have to, while a duration counts as its nearest whole second (RFC 8216bis 4.4.3.1).
-// So what is nearer to the second below is that second, unless the audio that goes with it may be nearer to the next.
+// target returns the longest output segment that a channel makes: constant while its segments are regular. It never
+// shrinks, since EXT-X-TARGETDURATION must not change.
 func (s *snapshot) target(ks []kFrom) time.Duration {
-	const audioFrame = 50 * time.Millisecond // 2048 samples at 44.1 kHz
 	d := s.longest.Duration()
 	for i, from := range s.steps {
 		step := from.step.Duration()
@@ -53,10 +51,7 @@ func (s *snapshot) target(ks []kFrom) time.Duration {
 		}
 		d = max(d, time.Duration(ks[min(i, len(ks)-1)].k)*step)
 	}
-	if over := d % time.Second; d > time.Second && over < time.Second/2-audioFrame {
-		d -= over
-	}
-	return d
+	return whole(d)
 }
 
 func (j joiner) k(part uint32) int64 {

@@ -16,6 +16,7 @@ type snapshot struct {
 	parts   []media.Part
 	steps   []stepFrom
 	longest media.Time
+	usual   media.Time // what an ingested segment lasts now
 	edge    media.Time // live edge
 	counted bool
 }
@@ -47,6 +48,7 @@ func (s *state) snapshot() *snapshot {
 		}
 		return a.ID < b.ID
 	})
+	out.usual = out.usually()
 	if edge := out.liveEdge(); s.edge.Before(edge) {
 		s.edge = edge
 	}
@@ -73,10 +75,10 @@ func (tr *trackView) endOf(i int) media.Time { return media.At(tr.segments[i].En
 
 func (tr *trackView) end() media.Time { return tr.endOf(len(tr.segments) - 1) }
 
-// stalled is how many of the longest segments a track may lag before the others stop waiting for it.
+// stalled is how many segments a track may lag before the others stop waiting for it.
 const stalled = 3
 
-func (s *snapshot) patience() media.Time { return media.At(s.longest.Ticks*stalled, s.longest.Scale) }
+func (s *snapshot) patience() media.Time { return media.At(s.usual.Ticks*stalled, s.usual.Scale) }
 
 // running reports whether a track keeps up with the others.
 func (s *snapshot) running(tr *trackView) bool {
@@ -151,14 +153,8 @@ func (t *Timeline) Config(trackID, configID string) (*media.Config, error) {
 	return nil, fmt.Errorf("%w: %s with init segment %s", ErrNoTrack, trackID, configID)
 }
 
-// Step returns the duration of an ingested segment, or of the longest where they are irregular; 0 when not known yet.
-func (t *Timeline) Step() time.Duration {
-	s := t.snap.Load()
-	if n := len(s.steps); n > 0 && !s.counted {
-		return s.steps[n-1].step.Duration()
-	}
-	return s.longest.Duration()
-}
+// Step returns the duration of an ingested segment, or the usual one where they are irregular; 0 when not known yet.
+func (t *Timeline) Step() time.Duration { return t.snap.Load().usual.Duration() }
 
 // Grid returns the grid of the newest part; it is not valid when numbers are counted or nothing fixed it yet.
 func (t *Timeline) Grid() media.Grid {

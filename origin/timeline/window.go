@@ -67,15 +67,15 @@ func (t *Timeline) Window(q Query) (*packager.Window, error) {
 	w := &packager.Window{Live: true, Fixed: !q.Start.IsZero(), Delay: q.Delay, Depth: q.Length, TargetDuration: s.target(ks)}
 	ref := s.reference(q)
 	if ref == nil {
-		return nil, s.nothing(q, w.TargetDuration)
+		return nil, s.nothing(q, ks)
 	}
 	lo, hi, done := s.bounds(joiner{ref, ks}, q)
-	w.Live = !(done || q.late(w.TargetDuration))
+	w.Live = !(done || q.late(s.length(ks)))
 	if w.Fixed || !w.Live {
 		w.Depth = 0
 	}
 	if lo >= hi {
-		return nil, s.nothing(q, w.TargetDuration)
+		return nil, s.nothing(q, ks)
 	}
 	from, to := ref.start(lo), ref.endOf(hi-1)
 	for n := range s.tracks {
@@ -98,23 +98,24 @@ func (t *Timeline) Window(q Query) (*packager.Window, error) {
 		}
 	}
 	if len(w.Tracks) == 0 {
-		return nil, s.nothing(q, w.TargetDuration)
+		return nil, s.nothing(q, ks)
 	}
+	w.SegmentDuration = whole(media.At(usual(w.Tracks[0].Segments), w.Tracks[0].Timescale).Duration())
 	w.Parts = s.partsOf(w)
 	return w, nil
 }
 
 // late reports whether all that could come before End has had time to come.
-func (q Query) late(target time.Duration) bool {
-	return !q.End.IsZero() && q.Now.Add(-q.Delay).After(q.End.Add(stalled*target))
+func (q Query) late(length time.Duration) bool {
+	return !q.End.IsZero() && q.Now.Add(-q.Delay).After(q.End.Add(stalled*length))
 }
 
 // nothing says why a window is empty.
-func (s *snapshot) nothing(q Query, target time.Duration) error {
+func (s *snapshot) nothing(q Query, ks []kFrom) error {
 	switch {
 	case q.Start.IsZero() && q.End.IsZero():
 		return fmt.Errorf("%w: no complete segment in the window", ErrNotYet)
-	case s.edge.Scale == 0 || !media.FromUTC(q.Start).Before(s.limit(q)) && !q.late(target):
+	case s.edge.Scale == 0 || !media.FromUTC(q.Start).Before(s.limit(q)) && !q.late(s.length(ks)):
 		return fmt.Errorf("%w: the window has not begun", ErrNotYet)
 	}
 	return fmt.Errorf("%w: no media between start and end", ErrOutside)

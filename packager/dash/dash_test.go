@@ -133,6 +133,26 @@ func TestTheStreamsEndMovesNothing(t *testing.T) {
 	}
 }
 
+func TestPlayersWaitAsLongAsSegmentsUsuallyLast(t *testing.T) {
+	w := window(videoTrack("v1", 3e6, 6))
+	for i := range w.Tracks[0].Segments {
+		s := &w.Tracks[0].Segments[i]
+		s.Arrived = media.At(s.End(), 90000).Floor(1000)
+	}
+	w.TargetDuration = 20 * time.Second // of one that has long gone
+	m := parse(t, packager.View{Window: w})
+	require.Equal(t, mpd.Duration(time.Second), *m.MinimumUpdatePeriod)
+	require.Equal(t, mpd.Duration(2*time.Second), *m.MinBufferTime)
+	require.Equal(t, mpd.Duration(6*time.Second), *m.SuggestedPresentationDelay)
+	require.Equal(t, mpd.Duration(20*time.Second), *m.MaxSegmentDuration)
+	w.Depth = 10 * time.Second
+	m = parse(t, packager.View{Window: w})
+	require.Equal(t, mpd.Duration(5*time.Second), *m.SuggestedPresentationDelay, "half the window")
+	w.Fixed, w.Depth = true, 0
+	m = parse(t, packager.View{Window: w})
+	require.Equal(t, mpd.Duration(6*time.Second), *m.SuggestedPresentationDelay, "nothing leaves it")
+}
+
 func TestAConfigThatChangesInsideAPartBeginsAPeriod(t *testing.T) {
 	video := videoTrack("v1", 3e6, 6)
 	for i := 4; i < 6; i++ {

@@ -74,7 +74,7 @@ func describe(v packager.View, name string) *mpd.MPD {
 	m := mpd.NewMPD(mpd.STATIC_TYPE)
 	m.Id = name
 	m.Profiles = profiles
-	m.MinBufferTime = duration(v.TargetDuration)
+	m.MinBufferTime = duration(v.SegmentDuration)
 	m.MaxSegmentDuration = duration(v.TargetDuration)
 	m.AvailabilityStartTime = dateTime(time.Unix(0, 0).Add(v.Delay))
 	if !v.Live {
@@ -82,8 +82,8 @@ func describe(v packager.View, name string) *mpd.MPD {
 	}
 	m.Type = mpd.Ptr(mpd.DYNAMIC_TYPE)
 	m.PublishTime = dateTime(v.Updated)
-	m.MinimumUpdatePeriod = duration(max(minUpdatePeriod, v.TargetDuration/2))
-	m.SuggestedPresentationDelay = duration(delaySegments*v.TargetDuration + latency(v.Window))
+	m.MinimumUpdatePeriod = duration(max(minUpdatePeriod, v.SegmentDuration/2))
+	m.SuggestedPresentationDelay = duration(delay(v.Window))
 	if !v.Fixed && v.Depth > 0 {
 		m.TimeShiftBufferDepth = duration(v.Depth)
 	}
@@ -91,6 +91,16 @@ func describe(v packager.View, name string) *mpd.MPD {
 		m.UTCTimings = []*mpd.DescriptorType{mpd.NewDescriptor("urn:mpeg:dash:utc:http-iso:2014", v.TimeURL, "")}
 	}
 	return m
+}
+
+// delay returns how far behind the live edge a player should play: at most half of what a sliding window holds, so that
+// nothing has left it before it is played.
+func delay(w *packager.Window) time.Duration {
+	d := delaySegments*w.SegmentDuration + latency(w)
+	if !w.Fixed && w.Depth > 0 {
+		d = min(d, w.Depth/2)
+	}
+	return d
 }
 
 // makePeriod returns the Period of p and the runs whose S lists belong into its SegmentTimelines, in order.

@@ -53,7 +53,7 @@ func audioTrack(id, lang string, n int) packager.TrackWindow {
 func window(tracks ...packager.TrackWindow) *packager.Window {
 	return &packager.Window{
 		Tracks: tracks, Parts: []media.Part{{Ordinal: 0, Start: media.At(epoch*90000, 90000)}},
-		Live: true, TargetDuration: 2 * time.Second, Depth: time.Minute,
+		Live: true, TargetDuration: 2 * time.Second, SegmentDuration: 2 * time.Second, Depth: time.Minute,
 		Updated: time.Unix(epoch+60, 400e6),
 	}
 }
