@@ -86,11 +86,17 @@ func (g *rig) at(t time.Time) { g.clock.Store(t.UnixNano()) }
 func (g *rig) put(track string, k int, shift time.Duration) int {
 	g.tb.Helper()
 	e := g.tracks[track]
-	if !g.opened[track] {
+	g.open(track)
+	return g.upload(e.name, e.segment(g.tb, noon.Add(time.Duration(k)*segmentLength+shift)))
+}
+
+// open uploads the header of a track where it was not sent yet.
+func (g *rig) open(track string) {
+	g.tb.Helper()
+	if e := g.tracks[track]; !g.opened[track] {
 		require.Equal(g.tb, http.StatusOK, g.upload(e.name, e.header), "header of %s", track)
 		g.opened[track] = true
 	}
-	return g.upload(e.name, e.segment(g.tb, noon.Add(time.Duration(k)*segmentLength+shift)))
 }
 
 func (g *rig) upload(name string, body []byte) int {

@@ -24,6 +24,7 @@ import (
 //	endpoint NAME=VALUE ...            settings of all origin endpoints: window, startover, delay, segment (durations), secret
 //	at TIME push FROM-TO               moves the clock; all tracks deliver these segments, the last one at TIME
 //	at TIME put TRACK N [shifted D]    moves the clock; one track delivers one segment; " -> STATUS" after it, else 200
+//	at TIME header TRACK               moves the clock; one track delivers its header, and no media
 //	at TIME expire                     moves the clock; what is too old is deleted
 //	at TIME get ...                    moves the clock, then as without "at TIME"
 //	get index [OPTION ...] -> ANSWER   asks for the manifest: "FROM to TO STATE[, N segments][, N missing]" or "STATUS reason"
@@ -102,6 +103,8 @@ func (s *story) step(line string) {
 		s.rig.at(at)
 	case "put":
 		s.put(words[1:], want)
+	case "header":
+		s.rig.open(words[1])
 	case "expire":
 		s.rig.server.Expire(s.t.Context())
 	case "preflight":

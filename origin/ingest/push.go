@@ -111,6 +111,7 @@ func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 		}
 	}
 	p.init, p.endless, p.headed, p.body.limit = in, true, true, 0
+	p.expect(in)
 	if have := p.in.names.inited(p.name); have != nil && bytes.Equal(have.Raw, in.Raw) {
 		return nil
 	}
@@ -118,6 +119,15 @@ func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 		return err
 	}
 	return p.forget(ctx, p.in.names.setInit(p.name, in))
+}
+
+// expect tells the timeline which tracks a header announces, where names say so: viewers wait for their media.
+func (p *push) expect(in *demux.Init) {
+	if name, ok := streamName(p.name); ok {
+		for _, d := range in.Tracks {
+			p.tl.Expect(trackID(slug(name), d, len(in.Tracks) > 1))
+		}
+	}
 }
 
 // fragment hands a fragment to the lane of its track.
@@ -245,15 +255,9 @@ func (p *push) variant(ctx context.Context) (string, error) {
 // track returns the track and the configuration in force for a fragment's elementary stream.
 func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, muxed bool) (media.Track, *media.Config, error) {
 	d := f.Track
-	tr := media.Track{ID: variant, Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: d.Bitrate}
+	tr := media.Track{ID: trackID(variant, d, muxed), Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: d.Bitrate}
 	if lang := p.in.names.language(variant); lang != "" && d.Kind == media.Audio {
 		tr.Language = lang
-	}
-	if muxed {
-		tr.ID = fmt.Sprintf("%s-%c", variant, d.Kind.String()[0])
-		if d.Index > 0 {
-			tr.ID = fmt.Sprintf("%s%d", tr.ID, d.Index+1)
-		}
 	}
 	if dur := f.Duration(); tr.Bitrate == 0 && dur > 0 {
 		size := int64(0)
@@ -277,6 +281,18 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 	tr = set
 	c, err := p.tl.SetConfig(ctx, tr.ID, d.Config)
 	return tr, c, err
+}
+
+// trackID returns the ID of a track of a variant, which has others where it is muxed.
+func trackID(variant string, d *demux.Track, muxed bool) string {
+	switch {
+	case !muxed:
+		return variant
+	case d.Index > 0:
+		return fmt.Sprintf("%s-%c%d", variant, d.Kind.String()[0], d.Index+1)
+	default:
+		return fmt.Sprintf("%s-%c", variant, d.Kind.String()[0])
+	}
 }
 
 // maxTracks is how many tracks a channel may have: far more than a ladder with its languages, far less than a stream makes

@@ -145,7 +145,7 @@ func (w *world) view() string {
 	s := w.tl.snap.Load()
 	out := fmt.Sprintf("parts %v counted %v longest %v usual %v steps %v\n", s.parts, s.counted, s.longest.Duration(), s.usual, s.steps)
 	for _, tr := range s.tracks {
-		out += fmt.Sprintf("track %+v gone %d peak %d average %d configs %d\n", tr.Track, tr.goneNumber, tr.peak, tr.average, len(tr.configs))
+		out += fmt.Sprintf("track %+v gone %d peak %d average %d configs %d\n", tr.Track, tr.gone.number, tr.peak, tr.average, len(tr.configs))
 		for i, seg := range tr.segments {
 			c := seg.Config
 			seg.Config = nil

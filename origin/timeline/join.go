@@ -103,7 +103,7 @@ func (j joiner) hidden(lo int) bool {
 	if lo > 0 {
 		return j.number(lo-1) >= j.number(lo)
 	}
-	gone := j.track.goneNumber
+	gone := j.track.gone.number
 	return gone >= 0 && gone/j.k(j.track.segments[0].Part) >= j.number(0)
 }
 

@@ -63,7 +63,7 @@ func (tr *trackView) expired(key Key, j joiner) bool {
 		return false
 	}
 	last := j.ks[len(j.ks)-1].k
-	return tr.goneNumber >= 0 && key.Number <= tr.goneNumber/last
+	return tr.gone.number >= 0 && key.Number <= tr.gone.number/last
 }
 
 // During returns the segments of a track whose middle lies in [from, to), as one output; ok is false when it has none

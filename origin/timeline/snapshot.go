@@ -26,7 +26,7 @@ type trackView struct {
 	segments      []media.Segment
 	positions     []storage.Position
 	configs       []*media.Config
-	goneNumber    int64 // -1 before anything expired
+	gone          gone
 	peak, average int
 }
 
@@ -39,7 +39,7 @@ func (s *state) snapshot() *snapshot {
 	for _, tr := range s.order {
 		n := len(tr.segments)
 		out.tracks = append(out.tracks, trackView{Track: tr.Track, segments: tr.segments[:n:n], positions: tr.positions[:n:n],
-			configs: tr.configs[:len(tr.configs):len(tr.configs)], goneNumber: tr.gone.number, peak: tr.peak, average: tr.average()})
+			configs: tr.configs[:len(tr.configs):len(tr.configs)], gone: tr.gone, peak: tr.peak, average: tr.average()})
 	}
 	sort.Slice(out.tracks, func(i, j int) bool {
 		a, b := &out.tracks[i], &out.tracks[j]
@@ -49,7 +49,7 @@ func (s *state) snapshot() *snapshot {
 		return a.ID < b.ID
 	})
 	out.usual = out.usually()
-	if edge := out.liveEdge(); s.edge.Before(edge) {
+	if edge := out.liveEdge(len(s.expected) > 0); s.edge.Before(edge) {
 		s.edge = edge
 	}
 	out.edge = s.edge
@@ -73,62 +73,12 @@ func (tr *trackView) middle(i int) media.Time {
 
 func (tr *trackView) endOf(i int) media.Time { return media.At(tr.segments[i].End(), tr.Timescale) }
 
-func (tr *trackView) end() media.Time { return tr.endOf(len(tr.segments) - 1) }
-
-// stalled is how many segments a track may lag before the others stop waiting for it.
-const stalled = 3
-
-func (s *snapshot) patience() media.Time { return media.At(s.usual.Ticks*stalled, s.usual.Scale) }
-
-// running reports whether a track keeps up with the others.
-func (s *snapshot) running(tr *trackView) bool {
-	if len(tr.segments) == 0 {
-		return false
+// end returns where what was delivered of a track ends, also where all of it expired; zero when nothing ever was.
+func (tr *trackView) end() media.Time {
+	if n := len(tr.segments); n > 0 {
+		return tr.endOf(n - 1)
 	}
-	until := tr.end().Add(s.patience())
-	for i := range s.tracks {
-		if o := &s.tracks[i]; len(o.segments) > 0 && until.Before(o.end()) {
-			return false
-		}
-	}
-	return true
-}
-
-// behind reports whether a running track still has to deliver media before to.
-func (s *snapshot) behind(tr *trackView, to media.Time) bool {
-	if !s.running(tr) {
-		return false
-	}
-	last := tr.segments[len(tr.segments)-1]
-	return media.At(last.End()+last.Duration/2, tr.Timescale).Before(to)
-}
-
-// liveEdge returns the end of the last segment of the first running track that every other running track covers as well,
-// so that no manifest shows one track ahead of the others. It is zero when there is none.
-func (s *snapshot) liveEdge() (edge media.Time) {
-	var ref *trackView
-	for i := range s.tracks {
-		tr := &s.tracks[i]
-		if !s.running(tr) {
-			continue
-		}
-		if ref == nil {
-			ref, edge = tr, tr.end()
-			continue
-		}
-		n := len(ref.segments)
-		for n > 0 && tr.end().Before(ref.middle(n-1)) {
-			n--
-		}
-		if n == 0 {
-			return media.Time{}
-		}
-		// The middle and not the end: audio ends within a frame of its video.
-		if at := ref.endOf(n - 1); at.Before(edge) {
-			edge = at
-		}
-	}
-	return edge
+	return media.At(tr.gone.end, tr.Timescale)
 }
 
 // TrackByBitrate returns the track of a kind with the given nominal bitrate (Smooth quality levels).

@@ -22,6 +22,7 @@ type state struct {
 	steps    []stepFrom   // append-only
 	notes    map[string][]byte
 	reserved map[reservation]bool
+	expected map[string]bool // IDs of tracks that only a header is known of
 
 	overtaken []Expired                  // journaled after what follows them had expired; the next expire returns them
 	flights   map[*plan]storage.Position // plans being journaled, and the highest position known when they began
@@ -81,7 +82,7 @@ type reservation struct {
 }
 
 func newState(n Numbering) state {
-	return state{numbering: n, tracks: map[string]*track{}, notes: map[string][]byte{}, reserved: map[reservation]bool{},
+	return state{numbering: n, tracks: map[string]*track{}, notes: map[string][]byte{}, reserved: map[reservation]bool{}, expected: map[string]bool{},
 		flights: map[*plan]storage.Position{}}
 }
 

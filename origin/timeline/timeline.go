@@ -161,6 +161,7 @@ func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, e
 func (s *state) addTrack(tr *track) {
 	s.tracks[tr.ID] = tr
 	s.order = append(s.order, tr)
+	delete(s.expected, tr.ID)
 }
 
 func checkTrack(tr media.Track) error {
