@@ -2,8 +2,8 @@ package timeline
 
 import "headwater/packager/media"
 
-// count gives the held segments and then p's segment one more than their track's last number each, and makes the channel
-// count for good. Error: ErrBackwards, for a segment that comes late and for every one that would leave a forced grid.
+// count gives the held segments and then p's segment the number after their track's last each, and makes the channel count
+// for good. Error: ErrBackwards, for a segment that comes late and for every one that would leave a forced grid.
 func (s *state) count(p *plan) error {
 	if s.numbering == Epoch && !s.counting {
 		return ErrBackwards
@@ -30,8 +30,9 @@ func (s *state) count(p *plan) error {
 }
 
 // next returns the counted number of a segment that follows all numbered ones of its track; ok is false when it does not.
-// Inside a part numbers grow by one. The first segment of a part takes the number of another track's segment that it
-// goes with, so that tracks that lost segments agree again. The first of a channel has floor(start / duration).
+// Inside a part numbers grow by one, and by more where media is missing: see across. The first segment of a part takes the
+// number of another track's segment that it goes with, so that tracks that lost segments agree again. The first of a
+// channel has floor(start / duration).
 func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 	before, after := p.neighbours(tr, seg.Start)
 	if after != nil || tr.gone.before(seg.Start) {
@@ -40,7 +41,7 @@ func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 	last := tr.gone.number
 	if before != nil {
 		if last = before.Number; before.Part == seg.Part {
-			return last + 1, true
+			return s.across(p, tr, before, seg), true
 		}
 	}
 	n = last + 1
@@ -66,4 +67,43 @@ func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 		return seg.Start / seg.Duration, true
 	}
 	return n, true
+}
+
+// mostMissing bounds how many numbers a hole takes: years of segments, and so few that no sum overflows.
+const mostMissing = 1 << 30
+
+// missing returns how many usual segments of a track fit between two instants: 0 where it is less than half of one.
+func (tr *track) missing(from, to media.Time, length int64) int64 {
+	if n := usual(tr.segments); n > 0 {
+		length = n
+	}
+	hole := to.Sub(from).Round(tr.Timescale)
+	return min(max(0, (hole+length/2)/length), mostMissing)
+}
+
+// across returns the counted number of a segment that follows before in its part. Where media is missing between them
+// nobody knows how many segments that were, but a track that has not lost them: so the segment has the number that it has
+// by the track of which least is missing, and else as many numbers are free as usual segments fit into the hole.
+func (s *state) across(p *plan, tr *track, before *media.Segment, seg media.Segment) int64 {
+	start, mid := media.At(seg.Start, tr.Timescale), media.At(seg.Start+seg.Duration/2, tr.Timescale)
+	end := media.At(before.End(), tr.Timescale)
+	n := before.Number + 1 + tr.missing(end, start, before.Duration)
+	if n == before.Number+1 {
+		return n
+	}
+	for _, o := range s.order {
+		at, _ := p.neighbours(o, mid.Floor(o.Timescale)+1)
+		if o == tr || at == nil || !end.Before(media.At(at.End(), o.Timescale)) {
+			continue
+		}
+		covers := media.At(at.End(), o.Timescale)
+		m := at.Number
+		if !mid.Before(covers) {
+			m += 1 + o.missing(covers, start, at.Duration)
+		}
+		if m > before.Number+1 {
+			n, end = m, covers
+		}
+	}
+	return n
 }

@@ -389,11 +389,13 @@ func TestForcedCounterCountsFromTheFirstSegmentAndRemembers(t *testing.T) {
 	w.part(media.At(at(0), 90000))
 	w.video(0, 4)
 	w.video(8, 10)
-	require.Equal(t, []int64{noon / 2, noon/2 + 1, noon/2 + 2}, w.numbers("v"), "a lost segment has no number")
+	require.Equal(t, []int64{noon / 2, noon/2 + 1, noon/2 + 4}, w.numbers("v"), "lost segments have numbers of their own")
 	w.opt = Options{}
 	w.restart()
 	w.video(20, 22)
-	require.EqualValues(t, noon/2+3, w.numbers("v")[3], "who counts, counts for good")
+	w.video(22, 24)
+	require.EqualValues(t, noon/2+10, w.numbers("v")[3], "who counts, counts for good")
+	require.EqualValues(t, noon/2+11, w.numbers("v")[4])
 	require.False(t, w.tl.Grid().Valid())
 }
 

@@ -46,7 +46,7 @@ const (
 	Auto Numbering = iota
 	// Epoch follows the grid and refuses segments whose number would go back.
 	Epoch
-	// Counter gives each segment of a track one more than the last.
+	// Counter gives each segment of a track one more than the last, and leaves numbers free where media is missing.
 	Counter
 )
 
