@@ -19,6 +19,10 @@ var (
 // MaxSpan is the longest time-shifted manifest (reference mediapackage.md 2d).
 const MaxSpan = 24 * time.Hour
 
+// maxAhead is how far in the future a start may lie that is worth asking for again: longer than caches keep an answer that
+// says nothing of its age (CloudFront 10 s, Varnish 2 min), so that none keeps it until after the start.
+const maxAhead = 5 * time.Minute
+
 // Query asks for a window. Zero Start and End ask for the live manifest.
 type Query struct {
 	Now        time.Time
@@ -48,8 +52,8 @@ func (q Query) check() error {
 		return fmt.Errorf("%w: the origin endpoint has none", ErrOutside)
 	case !q.Start.IsZero() && q.Start.Before(oldest):
 		return fmt.Errorf("%w: start is more than %s ago", ErrOutside, q.Startover)
-	case q.Start.After(q.Now):
-		return fmt.Errorf("%w: start is in the future", ErrOutside)
+	case q.Start.After(q.Now.Add(maxAhead)): // what is nearer has not begun: see nothing
+		return fmt.Errorf("%w: start is more than %s ahead", ErrOutside, maxAhead)
 	case !q.End.IsZero() && q.End.Before(oldest):
 		return fmt.Errorf("%w: end is more than %s ago", ErrOutside, q.Startover)
 	}
