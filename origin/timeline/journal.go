@@ -229,11 +229,16 @@ func (s *state) replayConfig(r *reader) error {
 
 func (s *state) replayPart(r *reader) error {
 	p := media.Part{Ordinal: uint32(r.uintTo(math.MaxUint32)), Start: r.time()}
-	if int64(p.Ordinal) != int64(len(s.parts)) {
-		return fmt.Errorf("%w: part %d behind %d parts", errRecord, p.Ordinal, len(s.parts))
-	}
-	if !r.bad {
+	switch i := s.parted(p.Ordinal); {
+	case r.bad:
+	case i >= 0:
+		if p.Start.Before(s.parts[i].Start) {
+			s.takeBack(i, p.Start)
+		}
+	case int64(p.Ordinal) == int64(len(s.parts)):
 		s.addPart(p)
+	default:
+		return fmt.Errorf("%w: part %d behind %d parts", errRecord, p.Ordinal, len(s.parts))
 	}
 	return nil
 }

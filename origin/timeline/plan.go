@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"slices"
 	"sort"
 
 	"headwater/packager/media"
@@ -21,6 +22,7 @@ type plan struct {
 	grid     media.Grid // that the number rests on; not valid when it is counted
 	counting bool       // the number is counted
 	longest  media.Time
+	moved    []media.Part // parts whose start was taken back
 
 	meta, records [][]byte
 }
@@ -115,7 +117,33 @@ func (s *state) claim(p *plan) {
 		p.longest = d
 		p.meta = append(p.meta, encodeLongest(d))
 	}
+	s.beginEarlier(p)
+	for _, pt := range s.moved {
+		p.moved = append(p.moved, pt)
+		p.meta = append(p.meta, encodePart(pt))
+	}
 	s.flights[p] = s.highest
+}
+
+// beginEarlier takes the start of p's part back to that of its segment: encoders prime audio, so that the track that came
+// first need not be the one that begins first. A part that was shown stays as it is, and none reaches into the media
+// before it.
+func (s *state) beginEarlier(p *plan) {
+	pt := &s.parts[p.part]
+	start := media.At(p.segment.Start, p.track.Timescale)
+	mid := media.At(p.segment.Start+p.segment.Duration/2, p.track.Timescale)
+	if !start.Before(pt.Start) || mid.Before(pt.Start) || pt.Start.Before(s.edge) {
+		return
+	}
+	if end := s.endBefore(pt.Ordinal); start.Before(end) {
+		start = end
+	}
+	if !start.Before(pt.Start) {
+		return
+	}
+	s.takeBack(p.part, start)
+	s.moved = slices.DeleteFunc(s.moved, func(m media.Part) bool { return m.Ordinal == pt.Ordinal })
+	s.moved = append(s.moved, pt.Part)
 }
 
 // length returns how long a whole segment of the plan's source is.
@@ -147,6 +175,7 @@ func (s *state) described(p *plan) {
 		s.parts[p.part].kept = true
 	}
 	s.counted = s.counted || p.counting
+	s.moved = slices.DeleteFunc(s.moved, func(m media.Part) bool { return slices.Contains(p.moved, m) })
 	if s.longest.Before(p.longest) {
 		s.longest = p.longest
 	}

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -18,7 +19,8 @@ type state struct {
 	tracks   map[string]*track
 	order    []*track     // by index, as the journal refers to them
 	parts    []part       // by ordinal
-	shown    []media.Part // the same for snapshots: append-only
+	shown    []media.Part // the same for snapshots: never changed in place
+	moved    []media.Part // those whose start was taken back, which the journal does not know yet
 	steps    []stepFrom   // append-only
 	notes    map[string][]byte
 	reserved map[reservation]bool
@@ -110,6 +112,31 @@ func (s *state) parted(ordinal uint32) int {
 func (s *state) addPart(p media.Part) {
 	s.parts = append(s.parts, part{Part: p})
 	s.shown = append(s.shown, p)
+}
+
+// takeBack lets a part begin earlier, at start.
+func (s *state) takeBack(i int, start media.Time) {
+	s.parts[i].Start = start
+	s.shown = slices.Clone(s.shown)
+	s.shown[i].Start = start
+}
+
+// endBefore returns where the media of the parts before a part ends.
+func (s *state) endBefore(ordinal uint32) (end media.Time) {
+	for _, tr := range s.order {
+		n := len(tr.segments)
+		for n > 0 && tr.segments[n-1].Part >= ordinal {
+			n--
+		}
+		at := media.At(tr.gone.end, tr.Timescale)
+		if n > 0 {
+			at = media.At(tr.segments[n-1].End(), tr.Timescale)
+		}
+		if end.Before(at) {
+			end = at
+		}
+	}
+	return end
 }
 
 // setGrid fixes the grid of a part.
