@@ -96,7 +96,6 @@ func encodeMultivariant(renditions []rendition, variants []variant) []byte {
 			AverageBandwidth: uint32(v.average),
 			Codecs:           unquoted(v.codecs),
 			Audio:            unquoted(v.audio),
-			Captions:         "NONE",
 		}
 		if v.width > 0 && v.height > 0 {
 			params.Resolution = strconv.Itoa(v.width) + "x" + strconv.Itoa(v.height)

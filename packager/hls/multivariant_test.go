@@ -80,6 +80,12 @@ func TestMultivariantListsAudioThatCameUnderEveryRenditionOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text, "DEFAULT=YES"))
 }
 
+// Captions are in the video or not: a playlist that says there are none makes players ignore them.
+func TestMultivariantSaysNothingOfCaptions(t *testing.T) {
+	text, _ := renderMultivariant(t, CMAF, ladder())
+	require.NotContains(t, text, "CLOSED-CAPTIONS")
+}
+
 func TestMultivariantLeavesOutWhatTSCannotCarry(t *testing.T) {
 	av1 := video("v1", 720, 3_000_000, 3)
 	av1.Segments[2].Config = &media.Config{ID: "00", Codec: "av01.0.08M.08"}
