@@ -29,8 +29,9 @@
 //
 // A static MPD keeps availabilityStartTime and the time axis of the dynamic one that it may follow, so that a player that
 // is in the middle keeps its place. Its first Period starts where the media in view does, as it also does in a dynamic
-// MPD with a fixed start. It has Period@duration but no mediaPresentationDuration, which the standard leaves to choose:
-// players count the latter from the zero of the time axis, where it would be the age of the epoch, and refuse a length.
+// MPD with a fixed start. Its mediaPresentationDuration counts from the zero of the time axis, because dash.js knows the
+// last Period by its end being there, and neither it nor Shaka comes to an end for certain without one. No Period has a
+// duration: each lasts until the next, and dash.js, given both, adds the durations up to a length from zero.
 //
 // The package decides nothing about access, caching or what is in view, and does not write media.
 package dash

@@ -125,11 +125,12 @@ func TestTheStreamsEndMovesNothing(t *testing.T) {
 	require.Equal(t, "dynamic", live.GetType())
 	require.Equal(t, "static", vod.GetType())
 	require.Equal(t, live.AvailabilityStartTime, vod.AvailabilityStartTime)
-	require.Nil(t, vod.MediaPresentationDuration)
+	require.Nil(t, live.MediaPresentationDuration)
+	require.NotNil(t, vod.MediaPresentationDuration)
 	for i, p := range live.Periods {
 		require.Equal(t, p.Id, vod.Periods[i].Id)
 		require.Equal(t, p.Start, vod.Periods[i].Start)
-		require.NotNil(t, vod.Periods[i].Duration)
+		require.Nil(t, vod.Periods[i].Duration)
 	}
 }
 
@@ -151,6 +152,32 @@ func TestPlayersWaitAsLongAsSegmentsUsuallyLast(t *testing.T) {
 	w.Fixed, w.Depth = true, 0
 	m = parse(t, packager.View{Window: w})
 	require.Equal(t, mpd.Duration(6*time.Second), *m.SuggestedPresentationDelay, "nothing leaves it")
+}
+
+// What dash.js takes for the end of a finished presentation lies behind all media, by no more than 3 ms.
+func TestAFinishedPresentationEndsBehindItsMedia(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "segments")
+		w := window(videoTrack("v1", 3e6, n), audioTrack("a1", "en", n))
+		shift := rapid.Int64Range(-24000, 24000).Draw(t, "audio is late by")
+		for i := range w.Tracks[1].Segments {
+			w.Tracks[1].Segments[i].Start += shift
+		}
+		w.Live = false
+		m := parse(t, packager.View{Window: w})
+		for _, p := range m.Periods {
+			require.Nil(t, p.Duration)
+		}
+		end := media.FromDuration(0)
+		for _, tr := range w.Tracks {
+			if e := media.At(tr.Last().End(), tr.Timescale); end.Before(e) {
+				end = e
+			}
+		}
+		behind := time.Duration(*m.MediaPresentationDuration) - end.Duration()
+		require.Greater(t, behind, time.Millisecond)
+		require.LessOrEqual(t, behind, 3*time.Millisecond)
+	})
 }
 
 func TestAConfigThatChangesInsideAPartBeginsAPeriod(t *testing.T) {

@@ -34,23 +34,32 @@ func render(v packager.View, name string, ps []period) ([]byte, error) {
 	var lists []run
 	for i := range ps {
 		p, runs := makePeriod(v, &ps[i])
-		if !v.Live {
-			// A whole millisecond behind all media: dash.js gives up, and seeks back, when it finds itself at the end of
-			// the last Period before the <video> has ended.
-			end := media.At(ps[i].end.Floor(1000)+1, 1000)
-			if i+1 < len(ps) {
-				end = ps[i+1].start
-			}
-			p.Duration = duration(end.Sub(ps[i].start).Duration())
-		}
 		m.Periods = append(m.Periods, p)
 		lists = append(lists, runs...)
+	}
+	if !v.Live {
+		m.MediaPresentationDuration = duration(length(ps))
 	}
 	var frame bytes.Buffer
 	if _, err := m.Write(&frame, "", true); err != nil {
 		return nil, fmt.Errorf("dash: write MPD %q: %w", name, err)
 	}
 	return splice(frame.Bytes(), lists)
+}
+
+// endMargin is how far behind its media a finished presentation ends, before it is cut to the millisecond.
+const endMargin = 3 * time.Millisecond
+
+// length returns what mediaPresentationDuration says of a finished presentation: from zero of the time axis to clearly
+// behind all media. dash.js gives up, and seeks back, when it finds itself there before the <video> has ended.
+func length(ps []period) time.Duration {
+	end := ps[0].end
+	for i := range ps {
+		if end.Before(ps[i].end) {
+			end = ps[i].end
+		}
+	}
+	return (end.Duration() + endMargin).Truncate(time.Millisecond)
 }
 
 // splice puts the S elements of lists into the empty SegmentTimelines of frame, in order.
