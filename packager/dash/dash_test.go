@@ -180,6 +180,14 @@ func TestAFinishedPresentationEndsBehindItsMedia(t *testing.T) {
 	})
 }
 
+func TestAFirstSmallSegmentDoesNotSetTheBandwidth(t *testing.T) {
+	slate, declared := videoTrack("v1", 20_000, 5), videoTrack("v2", 3e6, 5)
+	slate.Peak, declared.Peak = 2_500_000, 2_800_000
+	set := parse(t, packager.View{Window: window(slate, declared)}).Periods[0].AdaptationSets[0]
+	require.Equal(t, uint32(2_500_000), set.Representations[0].Bandwidth)
+	require.Equal(t, uint32(3_000_000), set.Representations[1].Bandwidth)
+}
+
 func TestAConfigThatChangesInsideAPartBeginsAPeriod(t *testing.T) {
 	video := videoTrack("v1", 3e6, 6)
 	for i := 4; i < 6; i++ {

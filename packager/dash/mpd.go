@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -243,10 +244,8 @@ func makeRepresentation(r run) *mpd.RepresentationType {
 	rep := mpd.NewRepresentation()
 	rep.Id = r.track.ID
 	rep.Codecs = c.Codec
-	rep.Bandwidth = uint32(max(r.track.Bitrate, 0))
-	if rep.Bandwidth == 0 {
-		rep.Bandwidth = uint32(max(r.track.Peak, 1))
-	}
+	// Bitrate may be that of a first segment that happened to be small.
+	rep.Bandwidth = uint32(min(max(r.track.Bitrate, r.track.Peak, 1), math.MaxUint32))
 	if r.track.Kind == media.Video {
 		rep.Width, rep.Height = uint32(max(c.Width, 0)), uint32(max(c.Height, 0))
 		rep.FrameRate = frameRate(c.FrameRate)
