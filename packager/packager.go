@@ -53,7 +53,7 @@ func (t *TrackWindow) Last() media.Segment { return t.Segments[len(t.Segments)-1
 // Options are the settings of one manifest of an origin endpoint.
 type Options struct {
 	TimeTemplate bool   // DASH: $Time$ instead of $Number$
-	AudioGroups  bool   // HLS with TS segments: audio as renditions of their own instead of muxed
+	AudioGroups  bool   // HLS with TS segments: audio as a rendition of its own instead of muxed, even a single one
 	LookAhead    int    // Smooth: how many following fragments each fragment announces
 	TimeURL      string // DASH: UTCTiming http-iso URL (path-absolute or absolute); empty for none
 	MPEGTS       bool   // HLS: TS segments instead of CMAF

@@ -78,7 +78,7 @@ type Endpoint struct {
 	ManifestWindow  time.Duration // how much a live manifest lists
 	StartoverWindow time.Duration // how far back start may lie; 0: start and end are refused
 	TimeDelay       time.Duration // moves the live edge back for everybody
-	AudioGroups     bool          // TS only: audio as renditions of their own instead of muxed
+	AudioGroups     bool          // TS only: audio as renditions of their own instead of muxed, even a single one
 	LookAhead       int           // ISM only: fragments announced ahead; 1 to 8
 	Access          Access
 }

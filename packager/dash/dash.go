@@ -33,6 +33,11 @@
 // last Period by its end being there, and neither it nor Shaka comes to an end for certain without one. No Period has a
 // duration: each lasts until the next, and dash.js, given both, adds the durations up to a length from zero.
 //
+// # Sets
+//
+// An AdaptationSet holds what a player may switch between by itself: the renditions of a video, and one sound (package
+// packager: Window.Interchangeable). Two programmes of one language are two sets, which players tell apart by their ids.
+//
 // The package decides nothing about access, caching or what is in view, and does not write media.
 package dash
 

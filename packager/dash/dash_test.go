@@ -188,6 +188,61 @@ func TestAFirstSmallSegmentDoesNotSetTheBandwidth(t *testing.T) {
 	require.Equal(t, uint32(3_000_000), set.Representations[1].Bandwidth)
 }
 
+func TestPlayersSwitchBetweenTracksOfOneSoundAlone(t *testing.T) {
+	at := func(tr packager.TrackWindow, bitrate, channels int) packager.TrackWindow {
+		tr.Bitrate = bitrate
+		c := *audioConfig
+		c.Channels = channels
+		for i := range tr.Segments {
+			tr.Segments[i].Config = &c
+		}
+		return tr
+	}
+	for name, c := range map[string]struct {
+		audios []packager.TrackWindow
+		sets   [][]string
+	}{
+		"a ladder": {[]packager.TrackWindow{at(audioTrack("hi", "en", 3), 128e3, 2), at(audioTrack("lo", "en", 3), 64e3, 2)},
+			[][]string{{"hi", "lo"}}},
+		"two programmes of one language": {[]packager.TrackWindow{at(audioTrack("described", "en", 3), 127e3, 2),
+			at(audioTrack("main", "en", 3), 128e3, 2)}, [][]string{{"described"}, {"main"}}},
+		"two programmes without a language": {[]packager.TrackWindow{at(audioTrack("a1", "", 3), 127e3, 2),
+			at(audioTrack("a2", "", 3), 128e3, 2)}, [][]string{{"a1"}, {"a2"}}},
+		"two layouts": {[]packager.TrackWindow{at(audioTrack("stereo", "en", 3), 128e3, 2), at(audioTrack("surround", "en", 3), 384e3, 6)},
+			[][]string{{"stereo"}, {"surround"}}},
+		"muxed under two renditions": {[]packager.TrackWindow{at(audioTrack("v1-a", "en", 3), 128e3, 2), at(audioTrack("v1-a2", "en", 3), 64e3, 2),
+			at(audioTrack("v2-a", "en", 3), 128001, 2), at(audioTrack("v2-a2", "en", 3), 64001, 2)}, [][]string{{"v1-a", "v2-a"}, {"v1-a2", "v2-a2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := window(append([]packager.TrackWindow{videoTrack("v1-v", 3e6, 3), videoTrack("v2-v", 1e6, 3)}, c.audios...)...)
+			var got [][]string
+			ids := map[uint32]bool{}
+			for _, set := range parse(t, packager.View{Window: w}).Periods[0].AdaptationSets {
+				ids[*set.Id] = true
+				if set.ContentType != "audio" {
+					continue
+				}
+				var tracks []string
+				for _, r := range set.Representations {
+					tracks = append(tracks, r.Id)
+				}
+				got = append(got, tracks)
+			}
+			require.Equal(t, c.sets, got)
+			require.Len(t, ids, 1+len(c.sets))
+		})
+	}
+}
+
+// A player tells the sets of one language apart by their ids.
+func TestASetKeepsItsIdWhenAnotherOfItsLanguageComes(t *testing.T) {
+	main, described := audioTrack("main", "en", 3), audioTrack("described", "en", 3)
+	before := parse(t, packager.View{Window: window(videoTrack("v1", 3e6, 3), main)}).Periods[0].AdaptationSets
+	after := parse(t, packager.View{Window: window(videoTrack("v1", 3e6, 3), described, main)}).Periods[0].AdaptationSets
+	require.Equal(t, "main", after[2].Representations[0].Id)
+	require.Equal(t, before[1].Id, after[2].Id)
+}
+
 func TestAConfigThatChangesInsideAPartBeginsAPeriod(t *testing.T) {
 	video := videoTrack("v1", 3e6, 6)
 	for i := 4; i < 6; i++ {

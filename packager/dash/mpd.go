@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,8 +121,8 @@ func makePeriod(v packager.View, p *period) (*mpd.Period, []run) {
 	out.Start = duration(p.start.Duration())
 	var lists []run
 	used := map[uint32]bool{}
-	for _, runs := range groupRuns(p.tracks) {
-		set := makeSet(runs, used)
+	for _, runs := range groupRuns(v.Window, p.tracks) {
+		set := makeSet(v.Window, runs, used)
 		shared := true
 		for _, r := range runs[1:] {
 			shared = shared && sameTimeline(runs[0], r)
@@ -176,23 +177,28 @@ func query(v packager.View) string {
 
 func (r run) config() *media.Config { return r.segments[0].Config }
 
-// groupRuns divides the runs into those that share an AdaptationSet, in order of first appearance.
-func groupRuns(runs []run) [][]run {
+// groupRuns divides the runs into those that share an AdaptationSet, in order of first appearance: one per video codec
+// family, and per audio language, codec and channels one for each sound.
+func groupRuns(w *packager.Window, runs []run) [][]run {
 	var out [][]run
-	index := map[string]int{}
+next:
 	for _, r := range runs {
-		k := setKey(r)
-		i, ok := index[k]
-		if !ok {
-			i, index[k] = len(out), len(out)
-			out = append(out, nil)
+		for i, set := range out {
+			if setKey(set[0]) == setKey(r) && (r.track.Kind == media.Video || oneSound(w, set, r)) {
+				out[i] = append(set, r)
+				continue next
+			}
 		}
-		out[i] = append(out[i], r)
+		out = append(out, []run{r})
 	}
 	return out
 }
 
-// setKey says which AdaptationSet r belongs to: one per video codec family, one per audio language, codec and channels.
+func oneSound(w *packager.Window, set []run, r run) bool {
+	return !slices.ContainsFunc(set, func(s run) bool { return !w.Interchangeable(s.track.Track, r.track.Track) })
+}
+
+// setKey says what the runs of an AdaptationSet have in common.
 func setKey(r run) string {
 	c := r.config()
 	if r.track.Kind == media.Video {
@@ -215,9 +221,12 @@ func codecFamily(codec string) string {
 
 // makeSet returns the AdaptationSet of runs without segments. Its id is a hash of what makes it a set of its own, so that
 // it stays when other sets come and go; used holds the ids of the period so far.
-func makeSet(runs []run, used map[uint32]bool) *mpd.AdaptationSetType {
+func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.AdaptationSetType {
 	h := fnv.New32a()
 	h.Write([]byte(setKey(runs[0])))
+	if runs[0].track.Kind == media.Audio {
+		h.Write([]byte(" " + w.Sound(runs[0].track.ID)))
+	}
 	id := h.Sum32() >> 1 // fits the signed integers of some players
 	for used[id] {
 		id++

@@ -26,7 +26,7 @@ type Format uint8
 // The two kinds of segments. The endpoint's format decides; packager.Options.MPEGTS of a View is not consulted.
 const (
 	CMAF Format = iota + 1 // ".mp4", one track each, with an init segment per configuration
-	TS                     // ".ts", video muxed with audio, or one track each with packager.Options.AudioGroups
+	TS                     // ".ts": video muxed with its audio; one track each where there are several, or with packager.Options.AudioGroups
 )
 
 var _ packager.Format = CMAF

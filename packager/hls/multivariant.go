@@ -1,17 +1,15 @@
 package hls
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"headwater/packager"
 	"headwater/packager/media"
 )
-
-// sameBitratePercent is how far the bitrates of two audio tracks may differ while the tracks still count as one and the
-// same audio that came muxed under several renditions.
-const sameBitratePercent = 10
 
 // Overhead of MPEG-TS over CMAF: packet and PES headers, and per track and segment up to 15 stuffing packets and the
 // tables (packager/mpegts), which weigh most in short segments of low bitrate.
@@ -41,7 +39,7 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 		case !f.carries(t.Last().Config.Codec):
 		case t.Kind == media.Video:
 			videos = append(videos, t)
-		case t.Kind == media.Audio && !repeats(audios, t):
+		case t.Kind == media.Audio && !repeats(v.Window, audios, t):
 			audios = append(audios, t)
 		}
 	}
@@ -54,8 +52,8 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 		return encodeMultivariant(nil, f.audioVariants(v, manifest, audios)), nil
 	}
 	groups := groupAudio(audios)
-	if f == TS && !v.AudioGroups {
-		return encodeMultivariant(nil, f.muxedVariants(v, manifest, videos, groups)), nil
+	if f == TS && !v.AudioGroups && oneSound(v.Window, audios) {
+		return encodeMultivariant(nil, f.muxedVariants(v, manifest, videos, audios)), nil
 	}
 	var variants []variant
 	for _, video := range videos {
@@ -78,17 +76,26 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 }
 
 // repeats reports whether t is the same audio as one of seen.
-func repeats(seen []*packager.TrackWindow, t *packager.TrackWindow) bool {
-	c := t.Last().Config
-	for _, s := range seen {
-		o := s.Last().Config
-		a, b := s.Bitrate, t.Bitrate
-		if o.Codec == c.Codec && o.Channels == c.Channels && o.SampleRate == c.SampleRate && s.Language == t.Language &&
-			max(a, b)-min(a, b) <= max(a, b)/100*sameBitratePercent {
-			return true
+func repeats(w *packager.Window, seen []*packager.TrackWindow, t *packager.TrackWindow) bool {
+	return slices.ContainsFunc(seen, func(s *packager.TrackWindow) bool {
+		return alike(s, t) && s.Last().Config.SampleRate == t.Last().Config.SampleRate && w.Repeats(s.Track, t.Track)
+	})
+}
+
+// oneSound reports whether audios are one and the same at most, so that whoever is given the first misses nothing.
+func oneSound(w *packager.Window, audios []*packager.TrackWindow) bool {
+	for i := 1; i < len(audios); i++ {
+		if !alike(audios[0], audios[i]) || !w.Interchangeable(audios[0].Track, audios[i].Track) {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// alike reports whether two audio tracks are of one language, codec and channel layout.
+func alike(a, b *packager.TrackWindow) bool {
+	c, d := a.Last().Config, b.Last().Config
+	return a.Language == b.Language && c.Codec == d.Codec && c.Channels == d.Channels
 }
 
 // groupAudio sorts tracks into one group per codec and number of channels, in the order of their first tracks.
@@ -114,20 +121,17 @@ next:
 func renditionsOf(v packager.View, manifest string, groups []audioGroup) []rendition {
 	var out []rendition
 	for _, g := range groups {
-		languages := map[string]int{}
+		used := map[string]bool{}
 		for i, t := range g.tracks {
-			name := t.Language
-			if name == "" {
-				name = "audio"
+			language := cmp.Or(unquoted(t.Language), "audio")
+			name := language
+			for n := 2; used[name]; n++ {
+				name = language + " " + strconv.Itoa(n)
 			}
-			languages[name]++
-			n := languages[name]
-			if n > 1 {
-				name += " " + strconv.Itoa(n)
-			}
+			used[name] = true
 			out = append(out, rendition{
 				group: g.id, name: name, language: t.Language,
-				isDefault: i == 0, autoselect: n == 1,
+				isDefault: i == 0, autoselect: name == language,
 				channels: t.Last().Config.Channels,
 				uri:      playlistName(v, manifest, t.ID),
 			})
@@ -136,17 +140,17 @@ func renditionsOf(v packager.View, manifest string, groups []audioGroup) []rendi
 	return out
 }
 
-// muxedVariants pairs each video with the first audio of the first group.
-func (f Format) muxedVariants(v packager.View, manifest string, videos []*packager.TrackWindow, groups []audioGroup) []variant {
+// muxedVariants pairs each video with the first audio, if there is one.
+func (f Format) muxedVariants(v packager.View, manifest string, videos, audios []*packager.TrackWindow) []variant {
 	var out []variant
 	for _, video := range videos {
-		if len(groups) == 0 {
+		if len(audios) == 0 {
 			out = append(out, f.videoVariant(video, playlistName(v, manifest, video.ID)))
 			continue
 		}
-		audio := groups[0].tracks[0]
+		audio := audios[0]
 		s := f.videoVariant(video, playlistName(v, manifest, video.ID, audio.ID))
-		s.codecs += "," + groups[0].codec
+		s.codecs += "," + audio.Last().Config.Codec
 		s.bandwidth = add(s.bandwidth, f.served(peakOf(audio)))
 		s.average = add(s.average, f.served(averageOf(audio)))
 		out = append(out, s)

@@ -1,7 +1,9 @@
 package hls
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,12 +33,33 @@ func TestMultivariantListsEveryVideoWithEveryAudioGroup(t *testing.T) {
 	require.Equal(t, uint32(5_500_000+422_400), p.Variants[1].Bandwidth)
 }
 
-func TestMultivariantOfMuxedTSPairsEachVideoWithTheFirstAudio(t *testing.T) {
-	text, p := renderMultivariant(t, TS, ladder())
+func TestMultivariantOfMuxedTSPairsEachVideoWithItsAudio(t *testing.T) {
+	text, p := renderMultivariant(t, TS, live(video("v1080", 1080, 5_000_000, 3), video("v720", 720, 3_000_000, 3),
+		audio("a1", "mp4a.40.2", "en", 2, 128_000, 3)))
 	golden(t, "multivariant-ts.m3u8", text)
 	require.Len(t, p.Variants, 2)
 	require.Equal(t, "index_v1080.a1.m3u8", p.Variants[0].URI)
 	require.Greater(t, p.Variants[0].Bandwidth, uint32((5_500_000+140_800)*108/100))
+}
+
+func TestMultivariantOfTSMuxesOneSoundAlone(t *testing.T) {
+	muxed, apart := `index_v1\.a1\.m3u8`, `AUDIO="mp4a\.40\.2-2"`
+	for name, c := range map[string]struct {
+		second packager.TrackWindow
+		want   string
+	}{
+		"another language":                    {audio("a2", "mp4a.40.2", "de", 2, 128_000, 3), apart},
+		"another layout":                      {audio("a2", "mp4a.40.2", "en", 6, 384_000, 3), apart},
+		"another programme":                   {audio("a2", "mp4a.40.2", "en", 2, 127_000, 3), apart},
+		"a rung of its ladder":                {audio("a2", "mp4a.40.2", "en", 2, 64_000, 3), muxed},
+		"one that segments of TS cannot hold": {audio("a2", "opus", "en", 2, 128_000, 3), muxed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, _ := renderMultivariant(t, TS, live(video("v1", 720, 3_000_000, 3), audio("a1", "mp4a.40.2", "en", 2, 128_000, 3), c.second))
+			require.Regexp(t, c.want, text)
+			require.Equal(t, c.want == apart, strings.Contains(text, "index_a2.m3u8"), text)
+		})
+	}
 }
 
 func TestMultivariantOfTSWithAudioGroupsListsRenditions(t *testing.T) {
@@ -69,15 +92,34 @@ func TestMultivariantOfVideoAloneNamesNoAudio(t *testing.T) {
 }
 
 func TestMultivariantListsAudioThatCameUnderEveryRenditionOnce(t *testing.T) {
-	text, _ := renderMultivariant(t, CMAF, live(video("v1", 720, 3_000_000, 3),
-		audio("a1", "mp4a.40.2", "en", 2, 128_000, 3), audio("a2", "mp4a.40.2", "en", 2, 127_100, 3),
-		audio("a3", "mp4a.40.2", "en", 2, 64_000, 3), audio("a4", "mp4a.40.2", "fr", 2, 127_000, 3)))
-	require.Contains(t, text, "index_a1.m3u8")
-	require.NotContains(t, text, "index_a2.m3u8")
-	require.Contains(t, text, "index_a3.m3u8", "another bitrate is another rendition")
-	require.Contains(t, text, "index_a4.m3u8", "another language is another rendition")
-	require.Equal(t, []string{`NAME="en"`, `NAME="en 2"`, `NAME="fr"`}, regexp.MustCompile(`NAME="[^"]*"`).FindAllString(text, -1))
+	v := live(video("hi-v", 720, 3_000_000, 3), video("lo-v", 360, 1_000_000, 3),
+		audio("hi-a", "mp4a.40.2", "en", 2, 128_000, 3), audio("hi-a2", "mp4a.40.2", "fr", 2, 127_500, 3),
+		audio("lo-a", "mp4a.40.2", "en", 2, 127_100, 3), audio("lo-a2", "mp4a.40.2", "fr", 2, 127_000, 3))
+	text, _ := renderMultivariant(t, CMAF, v)
+	require.Contains(t, text, "index_hi-a.m3u8")
+	require.NotContains(t, text, "index_lo-a.m3u8")
+	require.Contains(t, text, "index_hi-a2.m3u8", "another language is another rendition")
+	require.Equal(t, []string{`NAME="en"`, `NAME="fr"`}, regexp.MustCompile(`NAME="[^"]*"`).FindAllString(text, -1))
 	require.Equal(t, 1, strings.Count(text, "DEFAULT=YES"))
+	v.Tracks = slices.DeleteFunc(v.Tracks, func(t packager.TrackWindow) bool { return t.Language == "fr" })
+	text, _ = renderMultivariant(t, TS, v)
+	require.Contains(t, text, "index_lo-v.hi-a.m3u8")
+	require.NotContains(t, text, "EXT-X-MEDIA")
+}
+
+func TestMultivariantListsEveryAudioThatWasPushedByItself(t *testing.T) {
+	for _, language := range []string{"en", ""} {
+		text, _ := renderMultivariant(t, CMAF, live(video("v1", 720, 3_000_000, 3),
+			audio("described", "mp4a.40.2", language, 2, 127_100, 3), audio("low", "mp4a.40.2", language, 2, 64_000, 3),
+			audio("main", "mp4a.40.2", language, 2, 128_000, 3), audio("odd", "mp4a.40.2", cmp.Or(language, "audio")+" 2", 2, 128_001, 3)))
+		for _, uri := range []string{"index_described.m3u8", "index_low.m3u8", "index_main.m3u8"} {
+			require.Contains(t, text, uri)
+		}
+		name := cmp.Or(language, "audio")
+		require.Equal(t, []string{`NAME="` + name + `"`, `NAME="` + name + ` 2"`, `NAME="` + name + ` 3"`, `NAME="` + name + ` 2 2"`},
+			regexp.MustCompile(`NAME="[^"]*"`).FindAllString(text, -1), "unique in the group")
+		require.Equal(t, 1, strings.Count(text, "DEFAULT=YES"))
+	}
 }
 
 // Captions are in the video or not: a playlist that says there are none makes players ignore them.

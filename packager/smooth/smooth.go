@@ -167,12 +167,17 @@ func streamKind(name string) (media.Kind, bool) {
 }
 
 // streamName returns the StreamIndex@Name of a track: "video", "audio", or "audio_eng" where the language is known, so
-// that it does not change when further languages come.
-func streamName(t *media.Track) string {
-	if t.Kind != media.Audio || !packager.ValidID(t.Language) {
-		return t.Kind.String()
+// that it does not change when further languages come; with a count where that is used already.
+func streamName(t *media.Track, used map[string]bool) string {
+	name, count := t.Kind.String(), "_"
+	if t.Kind == media.Audio && packager.ValidID(t.Language) {
+		name, count = name+"_"+t.Language, "-"
 	}
-	return t.Kind.String() + "_" + t.Language
+	unique := name
+	for n := 2; used[unique]; n++ {
+		unique = name + count + strconv.Itoa(n)
+	}
+	return unique
 }
 
 // decimal parses a canonical non-negative decimal: one value has one name, so that caches hold it once.

@@ -194,6 +194,30 @@ func TestAFinishedPresentationEndsBehindItsMedia(t *testing.T) {
 	})
 }
 
+func TestPlayersSwitchBetweenTracksOfOneSoundAlone(t *testing.T) {
+	avc, aac, surround := avcConfig(t, "avc0", ppsHex), aacConfig(t), aacConfig(t)
+	surround.Channels = 6
+	w := window(videoTrack(avc, "v1-v", 3e6, 5), videoTrack(avc, "v2-v", 1e6, 5),
+		audioTrack(aac, "described", "eng", 127e3, 5), audioTrack(aac, "low", "eng", 64e3, 5), audioTrack(aac, "main", "eng", 128e3, 5),
+		audioTrack(surround, "surround", "eng", 384e3, 5), audioTrack(aac, "t1", "", 128001, 5), audioTrack(aac, "t2", "", 128002, 5),
+		audioTrack(aac, "v1-a", "deu", 128003, 5), audioTrack(aac, "v2-a", "deu", 128004, 5))
+	levels := map[string][]int{}
+	for _, s := range parse(t, packager.View{Window: w}).Streams {
+		require.NotContains(t, levels, s.Name, "a stream's name is its own")
+		for i, l := range s.Levels {
+			levels[s.Name] = append(levels[s.Name], l.Bitrate)
+			url := strings.NewReplacer("{bitrate}", strconv.Itoa(l.Bitrate), "{start time}", strconv.FormatInt(s.Chunks[0].T, 10)).Replace(s.URL)
+			r, ok := smooth.Format{}.Parse("index.ism/" + url)
+			require.True(t, ok, url)
+			found, _, err := smooth.Find(w, r)
+			require.NoError(t, err, url)
+			require.Equal(t, levels[s.Name][i], found.Bitrate)
+		}
+	}
+	require.Equal(t, map[string][]int{"video": {3e6, 1e6}, "audio_eng": {127e3, 64e3}, "audio_eng-2": {128e3}, "audio_eng-3": {384e3},
+		"audio": {128001}, "audio_2": {128002}, "audio_deu": {128003, 128004}}, levels)
+}
+
 func TestFind(t *testing.T) {
 	aac := aacConfig(t)
 	w := window(audioTrack(aac, "a1", "", 64e3, 5))
@@ -263,6 +287,7 @@ func BenchmarkRender(b *testing.B) {
 // manifest is what a client reads.
 type manifest struct {
 	Streams []struct {
+		Name   string `xml:",attr"`
 		URL    string `xml:"Url,attr"`
 		Levels []struct {
 			Bitrate int    `xml:",attr"`

@@ -36,22 +36,7 @@ const (
 // streams returns the streams of w, video first. The chunks of a stream are those that all its levels have. While w is
 // Live, the newest lookAhead of them are held back.
 func streams(w *packager.Window, lookAhead int) ([]stream, error) {
-	var all []stream
-	index := map[string]int{}
-	for i := range w.Tracks {
-		t := &w.Tracks[i]
-		l, ok := makeLevel(t)
-		if !ok {
-			continue
-		}
-		name := streamName(&t.Track)
-		at, found := index[name]
-		if !found {
-			at, index[name] = len(all), len(all)
-			all = append(all, stream{name: name})
-		}
-		all[at].levels = append(all[at].levels, l)
-	}
+	all := gather(w)
 	var out []stream
 	for i := range all {
 		s := &all[i]
@@ -75,6 +60,45 @@ func streams(w *packager.Window, lookAhead int) ([]stream, error) {
 		finish(out)
 	}
 	return out, nil
+}
+
+// gather returns the streams of w with all their levels: the video, and each audio by itself.
+func gather(w *packager.Window) []stream {
+	var all []stream
+	used := map[string]bool{}
+next:
+	for i := range w.Tracks {
+		l, ok := makeLevel(&w.Tracks[i])
+		if !ok {
+			continue
+		}
+		for j := range all {
+			if all[j].takes(w, l) {
+				all[j].levels = append(all[j].levels, l)
+				continue next
+			}
+		}
+		name := streamName(&l.track.Track, used)
+		used[name] = true
+		all = append(all, stream{name: name, levels: []level{l}})
+	}
+	return all
+}
+
+// takes reports whether a player may switch between l and what s has.
+func (s *stream) takes(w *packager.Window, l level) bool {
+	t := l.track
+	for _, have := range s.levels {
+		switch h := have.track; {
+		case h.Kind != t.Kind:
+			return false
+		case t.Kind == media.Video:
+		case h.Language != t.Language || have.fourCC != l.fourCC || have.config().Channels != l.config().Channels,
+			!w.Interchangeable(h.Track, t.Track):
+			return false
+		}
+	}
+	return true
 }
 
 // finish lets all streams of a finished presentation end together, at a whole millisecond after the latest of their
