@@ -30,7 +30,7 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, q *request) error
 	if c.Width == 0 {
 		res.Type = media.Audio
 	}
-	setImmutable(w.Header(), q.format.ContentType(res), c.ID, time.Time{})
+	setMedia(w.Header(), classImmutable, q.format.ContentType(res), c.ID, time.Time{})
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.Header))
 	return nil
 }
@@ -54,8 +54,8 @@ func (h *Handler) cmaf(w http.ResponseWriter, r *http.Request, q *request) error
 	}
 	res, seg := q.resource, out.Segment
 	res.Type = out.Track.Kind
-	etag, modified := tag(seg.Hash), time.UnixMilli(seg.Arrived)
-	if q.unchanged(w, r, res, etag, modified) {
+	a := answer{classImmutable, tag(seg.Hash), time.UnixMilli(seg.Arrived)}
+	if q.unchanged(w, r, res, a) {
 		return nil
 	}
 	body := &content{}
@@ -69,15 +69,22 @@ func (h *Handler) cmaf(w http.ResponseWriter, r *http.Request, q *request) error
 		defer stored.Close() //nolint:errcheck // read only
 		body = &stored.content
 	}
-	_ = q.send(w, r, res, etag, modified, body) // a client that has left is nobody's error
+	_ = q.send(w, r, res, a, body) // a client that has left is nobody's error
 	return nil
 }
 
+// answer is what is said of media beside its bytes.
+type answer struct {
+	class    class
+	etag     string // without quotes
+	modified time.Time
+}
+
 // send answers with a body, conditionally and in ranges as the request has it. The error is the client's leaving.
-func (q *request) send(w http.ResponseWriter, r *http.Request, res packager.Resource, etag string, modified time.Time, body *content) error {
-	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+func (q *request) send(w http.ResponseWriter, r *http.Request, res packager.Resource, a answer, body *content) error {
+	setMedia(w.Header(), a.class, q.format.ContentType(res), a.etag, a.modified)
 	s := &sender{ResponseWriter: w, content: body}
-	http.ServeContent(s, r, "", modified, body)
+	http.ServeContent(s, r, "", a.modified, body)
 	return s.err
 }
 
@@ -145,7 +152,7 @@ func (h *Handler) view(ctx context.Context, id channel.ID, out timeline.Output) 
 // ts sends a segment remultiplexed into MPEG-TS, made once and kept for a while: one track, or a video with the audio
 // that goes with it.
 func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
-	outs, err := tsParts(q)
+	outs, c, err := tsParts(q)
 	if err != nil {
 		return err
 	}
@@ -153,12 +160,12 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	for _, o := range outs {
 		hash = hash*31 + o.Segment.Hash
 	}
-	etag, modified := "ts"+tag(hash), time.UnixMilli(outs[0].Segment.Arrived)
-	if q.unchanged(w, r, q.resource, etag, modified) {
+	a := answer{c, "ts" + tag(hash), time.UnixMilli(outs[0].Segment.Arrived)}
+	if q.unchanged(w, r, q.resource, a) {
 		return nil
 	}
 	// Others may wait for the same bytes: one client that leaves must not fail them.
-	ctx, key := context.WithoutCancel(r.Context()), q.key(etag)
+	ctx, key := context.WithoutCancel(r.Context()), q.key(a.etag)
 	body := &content{}
 	if r.Method == http.MethodGet && r.Header["Range"] == nil && h.isNew(key) {
 		mux, release, err := h.muxer(ctx, q.ch.ID, outs)
@@ -168,7 +175,7 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 		defer release()
 		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		body.addMade(mux, mux.Size())
-		_ = q.send(w, r, q.resource, etag, modified, body) // a client that has left is nobody's error
+		_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
 		return nil
 	}
 	made, err := h.segments.hold(key, func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
@@ -179,7 +186,7 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	lost := true
 	defer func() { h.segments.release(made, lost) }()
 	// A connection that broke may hold on to what it was to send.
-	lost = q.send(w, r, q.resource, etag, modified, body) != nil
+	lost = q.send(w, r, q.resource, a, body) != nil
 	return nil
 }
 
@@ -237,30 +244,35 @@ func (h *Handler) remultiplex(ctx context.Context, id channel.ID, outs []timelin
 	return made.Bytes(), nil
 }
 
-// tsParts returns what a segment is made of. A part's configuration decides whether a transport stream can carry it.
-func tsParts(q *request) ([]timeline.Output, error) {
+// tsParts returns what a segment is made of, and its class: a video may be asked for before its audio is there, after the
+// timeline has stopped waiting for it. A part's configuration decides whether a transport stream can carry it.
+func tsParts(q *request) ([]timeline.Output, class, error) {
 	out, err := q.tl.Segment(keyOf(q.resource), q.endpoint.SegmentDuration)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if len(q.resource.Tracks) > 1 && out.Track.Kind != media.Video {
-		return nil, fmt.Errorf("%w: %s with another", timeline.ErrNoTrack, out.Track.ID)
+	if len(q.resource.Tracks) < 2 {
+		return []timeline.Output{out}, classImmutable, nil
 	}
-	outs := []timeline.Output{out}
-	if len(q.resource.Tracks) > 1 {
-		from, to := media.At(out.Segment.Start, out.Track.Timescale), media.At(out.Segment.End(), out.Track.Timescale)
-		audio, ok, err := q.tl.During(q.resource.Tracks[1], from, to)
-		if err != nil {
-			return nil, err
-		}
-		if ok && audio.Track.Kind != media.Audio {
-			return nil, fmt.Errorf("%w: %s beside a video", timeline.ErrNoTrack, audio.Track.ID)
-		}
-		if ok {
-			outs = append(outs, audio)
-		}
+	if out.Track.Kind != media.Video {
+		return nil, 0, fmt.Errorf("%w: %s with another", timeline.ErrNoTrack, out.Track.ID)
 	}
-	return outs, nil
+	from, to := media.At(out.Segment.Start, out.Track.Timescale), media.At(out.Segment.End(), out.Track.Timescale)
+	audio, ok, err := q.tl.During(q.resource.Tracks[1], from, to)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !ok:
+		return []timeline.Output{out}, classPassing, nil
+	case audio.Track.Kind != media.Audio:
+		return nil, 0, fmt.Errorf("%w: %s beside a video", timeline.ErrNoTrack, audio.Track.ID)
+	}
+	c, last := classImmutable, audio.Stored[len(audio.Stored)-1]
+	// By the middle of what would come next: audio ends within a frame of its video.
+	if media.At(last.End()+last.Duration/2, audio.Track.Timescale).Before(to) {
+		c = classPassing
+	}
+	return []timeline.Output{out, audio}, c, nil
 }
 
 // smooth sends a fragment with the announcement of those that follow it; while they are missing it is too early.
@@ -288,14 +300,17 @@ func (h *Handler) smooth(w http.ResponseWriter, r *http.Request, q *request) err
 	if q.resource.Kind == packager.FragmentInfo {
 		kind = "info"
 	}
-	return h.fragment(w, r, q, out, next, kind+tag(hash))
+	a := answer{classImmutable, kind + tag(hash), time.UnixMilli(out.Segment.Arrived)}
+	if len(next) < q.options.LookAhead {
+		a.class = classPassing // an encoder that comes back continues the track
+	}
+	return h.fragment(w, r, q, out, next, a)
 }
 
 // fragment sends a Smooth fragment: a header that is made once and kept for a while, then the stored sample data as it is.
 func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, out timeline.Output, next []media.Segment,
-	etag string) error {
-	modified := time.UnixMilli(out.Segment.Arrived)
-	if q.unchanged(w, r, q.resource, etag, modified) {
+	a answer) error {
+	if q.unchanged(w, r, q.resource, a) {
 		return nil
 	}
 	ctx, body := context.WithoutCancel(r.Context()), &content{}
@@ -305,7 +320,7 @@ func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, o
 			_ = stored.Close() // read only
 		}
 	}()
-	made, err := h.fragments.get(q.key(etag), func() (m moof, err error) {
+	made, err := h.fragments.get(q.key(a.etag), func() (m moof, err error) {
 		if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
 			return m, err
 		}
@@ -335,7 +350,7 @@ func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, o
 			body.addSpan(&stored.content, s)
 		}
 	}
-	_ = q.send(w, r, q.resource, etag, modified, body) // a client that has left is nobody's error
+	_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
 	return nil
 }
 
@@ -350,12 +365,12 @@ func (m moof) size() int64 { return int64(cap(m.header) + 16*cap(m.samples)) }
 // key names what is made of a segment. The entity tag says all that it depends on.
 func (q *request) key(etag string) string { return q.ch.ID.String() + "/" + q.shift.name + "/" + etag }
 
-// unchanged answers a client that has what etag (without quotes) names, so that nothing need be opened or made.
-func (q *request) unchanged(w http.ResponseWriter, r *http.Request, res packager.Resource, etag string, modified time.Time) bool {
-	if inm := r.Header["If-None-Match"]; len(inm) == 0 || !matches(inm, `"`+etag+`"`) {
+// unchanged answers a client that has what a names, so that nothing need be opened or made.
+func (q *request) unchanged(w http.ResponseWriter, r *http.Request, res packager.Resource, a answer) bool {
+	if inm := r.Header["If-None-Match"]; len(inm) == 0 || !matches(inm, `"`+a.etag+`"`) {
 		return false
 	}
-	setImmutable(w.Header(), q.format.ContentType(res), etag, modified)
+	setMedia(w.Header(), a.class, q.format.ContentType(res), a.etag, a.modified)
 	w.WriteHeader(http.StatusNotModified)
 	return true
 }

@@ -1,0 +1,93 @@
+package origin
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"headwater/packager/media"
+)
+
+const (
+	kept    = "max-age=1209600, immutable"
+	passing = "max-age=1"
+)
+
+// requirePasses asks for a URL, lets more come and asks again: it is another object then, and the first one was not to be
+// kept, nor was it when a cache asked whether it is the same.
+func (g *rig) requirePasses(url string, more func()) (before, after *httptest.ResponseRecorder) {
+	g.tb.Helper()
+	before = g.get(url)
+	require.Equal(g.tb, http.StatusOK, before.Code, before.Body)
+	require.Equal(g.tb, passing, before.Header().Get("Cache-Control"))
+	same := g.get(url, "If-None-Match", before.Header().Get("Etag"))
+	require.Equal(g.tb, http.StatusNotModified, same.Code)
+	require.Equal(g.tb, passing, same.Header().Get("Cache-Control"))
+	more()
+	after = g.get(url)
+	require.Equal(g.tb, http.StatusOK, after.Code, after.Body)
+	require.Equal(g.tb, kept, after.Header().Get("Cache-Control"))
+	require.NotEqual(g.tb, before.Header().Get("Etag"), after.Header().Get("Etag"))
+	return before, after
+}
+
+func TestATransportStreamMadeWithoutItsLateAudioIsNotKept(t *testing.T) {
+	for _, joined := range []time.Duration{0, 6 * time.Second} {
+		t.Run(joined.String(), func(t *testing.T) {
+			base := standard()
+			base.SegmentDuration = joined
+			g := newRig(t, nil, endpointsOf(base)...)
+			g.push(0, 6) // and then no audio, until the others stop waiting for it
+			for k := 7; k < 18; k++ {
+				g.at(noon.Add(time.Duration(k+1) * segmentLength))
+				require.Equal(t, http.StatusOK, g.put("video", k, 0))
+			}
+			name := func(k int) string {
+				n := number(k)
+				if joined > 0 {
+					n /= 3
+				}
+				return "/out/v1/default/ch/ts/segment_video.audio_" + strconv.FormatInt(n, 10) + ".ts"
+			}
+			require.Equal(t, kept, g.get(name(3)).Header().Get("Cache-Control"))
+			// With joined segments, this one has a third of its audio.
+			before, after := g.requirePasses(name(8), func() {
+				for k := 7; k < 18; k++ {
+					g.put("audio", k, 0)
+				}
+			})
+			require.Less(t, before.Body.Len(), after.Body.Len())
+		})
+	}
+}
+
+func TestASmoothFragmentThatAnnouncesTooLittleIsNotKept(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(standard())...)
+	g.push(0, 9)
+	tl, ok := g.server.timelineOf(chID)
+	require.True(t, ok)
+	bitrate := 0
+	for _, tr := range tl.State().Tracks {
+		if tr.Kind == media.Video {
+			bitrate = tr.Bitrate
+		}
+	}
+	url := func(what string, k int) string {
+		at := noon.Add(time.Duration(k) * segmentLength).UnixMicro()
+		return "/out/v1/default/ch/ism/index.ism/QualityLevels(" + strconv.Itoa(bitrate) + ")/" + what + "(video=" + strconv.FormatInt(at, 10) + ")"
+	}
+	require.Equal(t, http.StatusPreconditionFailed, g.get(url("Fragments", 9)).Code)
+	g.at(noon.Add(time.Minute)) // nobody waits any longer
+	require.Equal(t, kept, g.get(url("Fragments", 7)).Header().Get("Cache-Control"))
+	info := g.get(url("FragmentInfo", 9))
+	require.Equal(t, passing, info.Header().Get("Cache-Control"))
+	tfrf := []byte("\xd4\x80\x7e\xf2\xca\x39\x46\x95")
+	before, after := g.requirePasses(url("Fragments", 9), func() { g.push(32, 40) })
+	require.False(t, bytes.Contains(before.Body.Bytes(), tfrf))
+	require.True(t, bytes.Contains(after.Body.Bytes(), tfrf))
+}
