@@ -91,3 +91,31 @@ func TestASmoothFragmentThatAnnouncesTooLittleIsNotKept(t *testing.T) {
 	require.False(t, bytes.Contains(before.Body.Bytes(), tfrf))
 	require.True(t, bytes.Contains(after.Body.Bytes(), tfrf))
 }
+
+// Between the two looks the channel's bitrates are measured higher.
+func TestAFinishedWindowStaysAsItIsWhileItsChannelGoesOn(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(standard())...)
+	g.push(0, 29)
+	window := "?start=" + itoa(noon.Add(9*time.Second).Unix()) + "&end=" + itoa(noon.Add(31*time.Second).Unix())
+	look := func(query string) map[string]string {
+		seen := map[string]string{}
+		for _, e := range entries {
+			l, w := g.play(host + e.path() + query)
+			require.NotNil(t, l, w.Body)
+			for u, w := range l.answers {
+				seen[u] = w.Header().Get("Etag") + w.Body.String()
+			}
+		}
+		return seen
+	}
+	finished, live := look(window), look("")
+	for k := 30; k < 33; k++ {
+		g.at(noon.Add(time.Duration(k+1) * segmentLength))
+		for _, name := range []string{"video", "audio"} {
+			e := g.tracks[name]
+			require.Equal(t, http.StatusOK, g.upload(e.name, e.sized(t, noon.Add(time.Duration(k)*segmentLength), 4000)))
+		}
+	}
+	require.Equal(t, finished, look(window))
+	require.NotEqual(t, live[host+entries[0].path()], look("")[host+entries[0].path()], "the live one tells of them")
+}

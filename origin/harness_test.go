@@ -168,12 +168,15 @@ func (e *encoder) boundary(at time.Time) int64 {
 }
 
 // segment returns the segment that begins at about start and lasts about segmentLength.
-func (e *encoder) segment(tb testing.TB, start time.Time) []byte {
+func (e *encoder) segment(tb testing.TB, start time.Time) []byte { return e.sized(tb, start, 64) }
+
+// sized is segment with frames of a number of bytes.
+func (e *encoder) sized(tb testing.TB, start time.Time, frame int) []byte {
 	tb.Helper()
 	from, to := e.boundary(start), e.boundary(start.Add(segmentLength))
 	f := cmaf.Fragment{Sequence: 1, DecodeTime: from * int64(e.frame)}
 	for n := from; n < to; n++ {
-		data := make([]byte, 64)
+		data := make([]byte, frame)
 		binary.BigEndian.PutUint64(data[8:], uint64(n))
 		if e.kind == media.Video {
 			binary.BigEndian.PutUint32(data, uint32(len(data)-4))

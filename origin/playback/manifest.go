@@ -135,8 +135,12 @@ func proxied(h http.Header) bool {
 func (q *request) window() (*packager.Window, error) {
 	win, err := q.tl.Window(timeline.Query{Now: q.now, Start: q.shift.start, End: q.shift.end, Length: q.endpoint.ManifestWindow,
 		Startover: q.endpoint.StartoverWindow, Delay: q.endpoint.TimeDelay, Segment: q.endpoint.SegmentDuration})
-	if err != nil || win.Live || q.options.LookAhead == 0 {
-		return win, err
+	if err != nil {
+		return nil, err
+	}
+	q.rate(win)
+	if win.Live || q.options.LookAhead == 0 {
+		return win, nil
 	}
 	// The newest fragments cannot be had before others follow them: until then the presentation is not over.
 	for i := range win.Tracks {
@@ -149,6 +153,36 @@ func (q *request) window() (*packager.Window, error) {
 	}
 	return win, nil
 }
+
+// rate leaves of the tracks' measured bitrates what the manifest shows. Those of a finished window are its own, so that it
+// stays as it is while its channel goes on; a manifest that shows none is not another one because they have changed.
+func (q *request) rate(win *packager.Window) {
+	shown := q.resource.Kind == packager.Manifest && q.manifest.Type != channel.MSS
+	for i := range win.Tracks {
+		switch t := &win.Tracks[i]; {
+		case !shown:
+			t.Peak, t.Average = 0, 0
+		case !win.Live:
+			t.Peak, t.Average = measure(t)
+		}
+	}
+}
+
+// measure returns the bitrate of the largest segment in view and that of all together, bit/s.
+func measure(t *packager.TrackWindow) (peak, average int) {
+	var size, ticks int64
+	for i := range t.Segments {
+		s := &t.Segments[i]
+		size, ticks = size+s.Size, ticks+s.Duration
+		if s.Duration >= int64(t.Timescale)/shortest {
+			peak = max(peak, int(media.At(s.Duration, t.Timescale).Rate(8*s.Size)))
+		}
+	}
+	return peak, int(media.At(ticks, t.Timescale).Rate(8 * size))
+}
+
+// shortest is the part of a second under which the size of a segment says nothing of its bitrate, as for a live channel.
+const shortest = 5
 
 // servable reports whether the fragments that a Smooth fragment announces are there, or will not come any more.
 func (q *request) servable(track string, seg media.Segment) bool {
