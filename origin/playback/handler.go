@@ -58,6 +58,10 @@ const (
 	spareBytes = 32 << 20
 )
 
+// renders is how many manifests are made at once, and windows taken for them. One of 24 hours takes some 8 MB until it is
+// packed: with this many, about as much as is kept of finished ones.
+const renders = 8
+
 // New returns a Handler that reads media from source.
 func New(source Source, opt Options) *Handler {
 	if opt.Now == nil {
@@ -79,6 +83,8 @@ func New(source Source, opt Options) *Handler {
 		segments:  newMemo(opt.SegmentBytes, func(k string, b []byte) int64 { return int64(cap(b)+2*len(k)) + 256 }),
 		fragments: newMemo(moofBytes, func(k string, m moof) int64 { return m.size() + int64(2*len(k)) + 256 })}
 	h.segments.spare = h.memory.put
+	h.manifests.slots = make(chan struct{}, renders)
+	h.warm.slots = h.manifests.slots
 	return h
 }
 

@@ -71,7 +71,7 @@ func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, q *request) e
 		q.now = q.now.Truncate(time.Second)
 		key.second = q.now.Unix()
 	}
-	found, err := h.warm.get(key, func() (manifestKey, error) {
+	found, err := h.warm.get(r.Context(), key, func() (manifestKey, error) {
 		win, err := q.window()
 		if err != nil {
 			return manifestKey{}, err
@@ -81,7 +81,7 @@ func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, q *request) e
 	if err != nil {
 		return err
 	}
-	m, err := h.manifests.get(found, func() (*rendered, error) {
+	m, err := h.manifests.get(r.Context(), found, func() (*rendered, error) {
 		win, err := q.window()
 		if err != nil {
 			return nil, err

@@ -1,7 +1,9 @@
 package playback
 
 import (
+	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,7 +22,7 @@ func TestMemoMakesAValueOnceForAllWhoAskAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
-				v, err := m.get("a", func() ([]byte, error) {
+				v, err := m.get(t.Context(), "a", func() ([]byte, error) {
 					<-let
 					made.Add(1)
 					return []byte("value"), nil
@@ -42,7 +44,7 @@ func TestMemoStaysWithinItsBytes(t *testing.T) {
 	m := newMemo(100, length)
 	get := func(key string, n int) bool {
 		fresh := false
-		v, err := m.get(key, func() ([]byte, error) {
+		v, err := m.get(t.Context(), key, func() ([]byte, error) {
 			fresh = true
 			return make([]byte, n), nil
 		})
@@ -64,11 +66,11 @@ func TestMemoStaysWithinItsBytes(t *testing.T) {
 
 func TestMemoKeepsNeitherErrorsNorPanics(t *testing.T) {
 	m := newMemo(100, length)
-	_, err := m.get("a", func() ([]byte, error) { return nil, errors.New("not now") })
+	_, err := m.get(t.Context(), "a", func() ([]byte, error) { return nil, errors.New("not now") })
 	require.EqualError(t, err, "not now")
-	_, err = m.get("a", func() ([]byte, error) { panic("on purpose") })
+	_, err = m.get(t.Context(), "a", func() ([]byte, error) { panic("on purpose") })
 	require.ErrorContains(t, err, "on purpose")
-	v, err := m.get("a", func() ([]byte, error) { return []byte("x"), nil })
+	v, err := m.get(t.Context(), "a", func() ([]byte, error) { return []byte("x"), nil })
 	require.NoError(t, err)
 	require.Equal(t, "x", string(v))
 	require.EqualValues(t, 1, m.used)
@@ -76,15 +78,15 @@ func TestMemoKeepsNeitherErrorsNorPanics(t *testing.T) {
 
 func TestMemoWaitsForWhatIsBeingMadeWhileOthersMakeRoom(t *testing.T) {
 	m := newMemo(10, length)
-	_, err := m.get("slow", func() ([]byte, error) {
+	_, err := m.get(t.Context(), "slow", func() ([]byte, error) {
 		for _, key := range []string{"a", "b", "c"} {
-			_, err := m.get(key, func() ([]byte, error) { return make([]byte, 8), nil })
+			_, err := m.get(t.Context(), key, func() ([]byte, error) { return make([]byte, 8), nil })
 			require.NoError(t, err)
 		}
 		return []byte("slow"), nil
 	})
 	require.NoError(t, err)
-	v, err := m.get("slow", func() ([]byte, error) { return nil, errors.New("made again") })
+	v, err := m.get(t.Context(), "slow", func() ([]byte, error) { return nil, errors.New("made again") })
 	require.NoError(t, err)
 	require.Equal(t, "slow", string(v))
 	require.EqualValues(t, 4, m.used)
@@ -95,7 +97,7 @@ func TestMemoSparesAValueOnceItIsGoneAndNobodyUsesIt(t *testing.T) {
 	var spared []string
 	m.spare = func(b []byte) { spared = append(spared, string(b[:1])) }
 	hold := func(name string) *memoEntry[string, []byte] {
-		e, err := m.hold(name, func() ([]byte, error) { return append([]byte(name), make([]byte, 59)...), nil })
+		e, err := m.hold(t.Context(), name, func() ([]byte, error) { return append([]byte(name), make([]byte, 59)...), nil })
 		require.NoError(t, err)
 		return e
 	}
@@ -114,4 +116,83 @@ func TestMemoSparesAValueOnceItIsGoneAndNobodyUsesIt(t *testing.T) {
 	d := hold("d")
 	require.Equal(t, []string{"a", "b"}, spared, "a connection may still have c")
 	m.release(d, false)
+}
+
+func TestMemoMakesAFewValuesAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemo(100, length)
+		m.slots = make(chan struct{}, 2)
+		var now, most atomic.Int32
+		let := make(chan struct{})
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				_, err := m.get(t.Context(), strconv.Itoa(i), func() ([]byte, error) {
+					defer now.Add(-1)
+					if n := now.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					<-let
+					return []byte("x"), nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		require.EqualValues(t, 2, now.Load())
+		close(let)
+		all.Wait()
+		require.EqualValues(t, 2, most.Load())
+		require.Empty(t, m.slots)
+	})
+}
+
+// Who is to make the value waits for a slot, others for the value, and whoever leaves leaves the work to those who stay.
+func TestMemoWaitsNoLongerThanItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemo(100, length)
+		m.slots = make(chan struct{}, 1)
+		m.slots <- struct{}{}
+		made := 0
+		ask := func(ctx context.Context) chan error {
+			done := make(chan error, 1)
+			go func() {
+				v, err := m.get(ctx, "a", func() ([]byte, error) {
+					made++
+					return []byte("value"), nil
+				})
+				if err == nil && string(v) != "value" {
+					err = errors.New("got " + string(v))
+				}
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		maker, makerLeaves := context.WithCancel(t.Context())
+		waiter, waiterLeaves := context.WithCancel(t.Context())
+		first, second, third, fourth := ask(maker), ask(waiter), ask(t.Context()), ask(t.Context())
+		waiterLeaves()
+		require.ErrorIs(t, <-second, context.Canceled)
+		makerLeaves()
+		require.ErrorIs(t, <-first, context.Canceled)
+		synctest.Wait()
+		require.Zero(t, made)
+		<-m.slots
+		require.NoError(t, <-third)
+		require.NoError(t, <-fourth)
+		require.Equal(t, 1, made)
+		require.Empty(t, m.slots)
+		require.EqualValues(t, 5, m.used)
+	})
+}
+
+func TestMemoGivesASlotBackAfterAPanic(t *testing.T) {
+	m := newMemo(100, length)
+	m.slots = make(chan struct{}, 1)
+	_, err := m.get(t.Context(), "a", func() ([]byte, error) { panic("on purpose") })
+	require.ErrorContains(t, err, "on purpose")
+	require.Empty(t, m.slots)
 }

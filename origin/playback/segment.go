@@ -167,7 +167,7 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 	// Others may wait for the same bytes: one client that leaves must not fail them.
 	ctx, key := context.WithoutCancel(r.Context()), q.key(a.etag)
 	body := &content{}
-	if r.Method == http.MethodGet && r.Header["Range"] == nil && h.isNew(key) {
+	if r.Method == http.MethodGet && r.Header["Range"] == nil && h.isNew(ctx, key) {
 		mux, release, err := h.muxer(ctx, q.ch.ID, outs)
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 		_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
 		return nil
 	}
-	made, err := h.segments.hold(key, func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
+	made, err := h.segments.hold(r.Context(), key, func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
 	if err != nil {
 		return err
 	}
@@ -192,8 +192,8 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 
 // isNew reports whether key is asked for the first time, or after a long while. Behind a CDN many segments are asked for
 // once: they are made while they are sent, and kept only when they are wanted again.
-func (h *Handler) isNew(key string) (first bool) {
-	_, _ = h.asked.get(key, func() (struct{}, error) { // which does not fail
+func (h *Handler) isNew(ctx context.Context, key string) (first bool) {
+	_, _ = h.asked.get(ctx, key, func() (struct{}, error) { // which does not fail
 		first = true
 		return struct{}{}, nil
 	})
@@ -320,7 +320,7 @@ func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, o
 			_ = stored.Close() // read only
 		}
 	}()
-	made, err := h.fragments.get(q.key(a.etag), func() (m moof, err error) {
+	made, err := h.fragments.get(r.Context(), q.key(a.etag), func() (m moof, err error) {
 		if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
 			return m, err
 		}
