@@ -203,7 +203,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 		return err
 	}
 	p := &push{intake: t, in: in, name: name, encoder: r.UserAgent(), body: body, limits: h.opt.Limits, now: h.opt.Now,
-		log: log, lanes: map[*demux.Track]lane{}}
+		log: log, heard: in.names.received(), lanes: map[*demux.Track]lane{}}
 	switch kindOf(name) {
 	case filePlaylist:
 		return p.playlist(ctx)

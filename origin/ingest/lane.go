@@ -47,6 +47,7 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	}
 	l.from = f.Time
 	l.await(SegmentKey(l.id, l.track.ID, at.Start))
+	l.timed = true
 	return l.openAt(ctx, at)
 }
 
@@ -92,6 +93,7 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 	if err != nil {
 		return err
 	}
+	l.in.names.took(l.name)
 	l.accepted(l.track, seg, now)
 	return nil
 }

@@ -22,6 +22,7 @@ const (
 	maxNames         = 256              // of each kind that an input may make us remember
 	maxTexts         = 32               // playlists that can be read back
 	maxListed        = 64               // segments of a playlist: the newest, which are those still to be looked up
+	maxTaken         = 16 * maxListed   // media files: those that the playlists of a ladder still list
 )
 
 // recent is a map that keeps the names that were set last.
@@ -54,6 +55,9 @@ type names struct {
 	opening   map[string]int    // init segments whose upload is under way
 	guessed   map[string]string // directory and stem of a media file to its init segment, where nothing says so
 	playlists recent[*manifest.Playlist]
+	told      map[string]int   // path of a playlist to the tale of playlists that it was
+	tale      int              // playlists received
+	files     recent[struct{}] // media files that were taken
 	mpds      recent[*manifest.MPD]
 	stems     recent[string] // directory and stem of a media file to the variant it was once found to belong to
 	called    recent[string] // path of a playlist to the variant of its files, where that is not made from the path
@@ -64,7 +68,7 @@ type names struct {
 
 func newNames() *names {
 	return &names{inits: newRecent[*demux.Init](maxNames), opening: map[string]int{}, guessed: map[string]string{},
-		playlists: newRecent[*manifest.Playlist](maxNames), mpds: newRecent[*manifest.MPD](maxNames),
+		playlists: newRecent[*manifest.Playlist](maxNames), told: map[string]int{}, files: newRecent[struct{}](maxTaken), mpds: newRecent[*manifest.MPD](maxNames),
 		stems: newRecent[string](maxNames), called: newRecent[string](maxNames), languages: newRecent[string](maxNames),
 		texts: newRecent[[]byte](maxTexts), changed: make(chan struct{})}
 }
@@ -139,7 +143,9 @@ func (n *names) setPlaylist(name string, p *manifest.Playlist) (fresh bool) {
 	p.Segments = slices.Clone(p.Segments[max(0, len(p.Segments)-maxListed):])
 	n.update(func() {
 		_, have := n.playlists.m[name]
-		n.playlists.set(name, p)
+		delete(n.told, n.playlists.set(name, p))
+		n.tale++
+		n.told[name] = n.tale
 		fresh = !have
 	})
 	return fresh
@@ -275,10 +281,15 @@ func (n *names) listed(name string) (at string) {
 }
 
 // programTime returns the UTC time that a playlist gives for the start of a media file, waiting a little for it; zero
-// when none says.
-func (n *names) programTime(ctx context.Context, name string) (at time.Time) {
+// when none says. since is what received returned when the file's upload began: where a file of the name was taken
+// before, what older playlists say is of that one, which an encoder sent before it was restarted.
+func (n *names) programTime(ctx context.Context, name string, since int) (at time.Time) {
 	n.until(ctx, patiencePlaylist, func() bool {
+		_, again := n.files.m[name]
 		for where, p := range n.playlists.m {
+			if again && n.told[where] <= since {
+				continue
+			}
 			for i := range p.Segments {
 				if resolve(where, p.Segments[i].URI) == name {
 					at = p.Segments[i].ProgramDateTime
@@ -289,4 +300,18 @@ func (n *names) programTime(ctx context.Context, name string) (at time.Time) {
 		return false
 	})
 	return at
+}
+
+// received returns how many playlists have come.
+func (n *names) received() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tale
+}
+
+// took notes that a media file was taken.
+func (n *names) took(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.files.set(name, struct{}{})
 }

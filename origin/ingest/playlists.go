@@ -87,10 +87,14 @@ func (p *push) mpd() error {
 	return nil
 }
 
-// programTime returns a function that looks up what the encoder's playlist says of this upload's start.
+// programTime returns a function that looks up what the encoder's playlist says of this upload's start. Of several tracks
+// the first that is placed asks: the others begin a little apart and go with it.
 func (p *push) programTime(ctx context.Context) func() time.Time {
-	if p.hls() {
-		return func() time.Time { return p.in.names.programTime(ctx, p.name) }
+	if p.hls() && !p.timed {
+		return func() time.Time {
+			p.timed = true
+			return p.in.names.programTime(ctx, p.name, p.heard)
+		}
 	}
 	return noProgramTime
 }

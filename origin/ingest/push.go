@@ -33,6 +33,8 @@ type push struct {
 	init    *demux.Init // header in force
 	endless bool        // the upload began with its header: it is a stream to be cut, not a file
 	headed  bool        // that header came in this upload
+	heard   int         // playlists that were received before this upload
+	timed   bool        // a track of the file was placed: its others go with that one
 	left    bool        // the other input took over in the middle of a file
 	lanes   map[*demux.Track]lane
 }

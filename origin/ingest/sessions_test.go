@@ -263,3 +263,36 @@ func TestRenditionsOfManyEncodersKeepTheirSessions(t *testing.T) {
 		require.Len(t, g.segments("r0"), 20)
 	})
 }
+
+func TestAfterARestartThePlaylistOfTheRunBeforeTellsNoTime(t *testing.T) {
+	for _, late := range []time.Duration{5 * time.Millisecond, time.Second} { // after its segment began
+		t.Run(fmt.Sprintf("playlists %s late", late), func(t *testing.T) {
+			bubble(t, func(t *testing.T, g *rig) {
+				v := video(50)
+				run := func(n int) {
+					began := time.Now()
+					g.accept("hi/init.mp4", v.init(t))
+					var names []string
+					for i := range n {
+						time.Sleep(2*time.Second - late)
+						name := fmt.Sprintf("seg_%d.m4s", i)
+						names = append(names, name)
+						done := make(chan int)
+						go func() { done <- g.put("hi/"+name, v.seconds(float64(2*i), float64(2*i+2))) }()
+						time.Sleep(late)
+						g.accept("hi/index.m3u8", listing(began, "init.mp4", names...))
+						require.Equal(t, http.StatusOK, <-done)
+					}
+				}
+				run(6)
+				time.Sleep(30 * time.Second)
+				began := time.Now()
+				run(6)
+				segs := g.segments("hi")
+				require.Len(t, segs, 12)
+				require.Less(t, startOf(segs[6], v.scale).Sub(began).Abs(), time.Second+anchorGrain)
+				require.Equal(t, segs[0].Part+1, segs[11].Part)
+			})
+		})
+	}
+}
