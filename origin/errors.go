@@ -43,6 +43,7 @@ func errorTable() reply.Table {
 		line(demux.ErrTruncated, 400, validation, "truncated", "Media ends too early", false, detail),
 		line(demux.ErrMalformed, 400, validation, "malformed", "Malformed media", false, detail),
 		line(ingest.ErrTooManyTracks, 409, conflict, "max_tracks", "Too many tracks", false, detail),
+		line(ingest.ErrAhead, 409, conflict, "too_far_ahead", "Media lies too far in the future", false, detail),
 		line(timeline.ErrBackwards, 409, conflict, "number_backwards", "Segment number goes backwards", false, detail),
 		line(timeline.ErrOverlap, 409, conflict, "overlap", "Segment overlaps another", false, detail),
 		line(timeline.ErrDuplicate, 409, conflict, "duplicate", "Segment exists already", false, detail),

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"time"
 
 	"headwater/packager/media"
@@ -28,12 +29,28 @@ const (
 	jumpSlack = 10 * time.Second
 	// joinSlack: a track that is new to a session may arrive this much earlier or later than the session's others.
 	joinSlack = 2 * time.Second
+	// lateJoin: a track of endless uploads that begins where its session began is of that session though it arrives this
+	// much later than the others, as video does that waits for its encoder's look-ahead while audio does not.
+	lateJoin = 15 * time.Second
 	// beginSlack: a clock this close to the first value of its session is back at it, and a fragment from there that comes
 	// this much later than the first time, or half its length if longer, is not that one sent again.
 	beginSlack = 500 * time.Millisecond
 	// joinMargin: a session that has to start after what is stored starts this much later, since its other tracks may begin
 	// a little earlier than the one that came first (audio priming).
 	joinMargin = 100 * time.Millisecond
+	// pdtAhead: a programme date-time is believed when the segment ends no more than this past now by it: clocks that are
+	// kept right differ by far less, one that is ahead would have the timeline wait for it.
+	pdtAhead = 5 * time.Second
+	// pdtSlack: what programme date-times say of the tracks of one encoder differs by no more than this (audio priming,
+	// reordered pictures, segments that begin at different frames); by more it is another encoder process.
+	pdtSlack = 200 * time.Millisecond
+	// maxAhead: media ends no more than this past now, or it is refused: players would be shown the future as the live
+	// edge, and a new session starts no earlier than what is stored. Encoders with UTC clocks are ahead by a segment and
+	// a small error of their clock, others by what they send in one burst.
+	maxAhead = 30 * time.Second
+	// beginAhead: a session starts no more than this past now, so that one that has to start after what is stored does
+	// not go on where its predecessor was refused.
+	beginAhead = maxAhead / 2
 	// snap: a segment that starts this close to the end of the one before it starts there. Timestamps of 90 kHz and
 	// milliseconds are rounded; sample durations are exact.
 	snap = 2 * time.Millisecond
@@ -42,12 +59,17 @@ const (
 	scaleMTS = 90_000
 )
 
+// ErrAhead refuses media that lies too far past now.
+var ErrAhead = errors.New("media lies too far in the future")
+
 // anchor maps the clock of one encoder session to UTC.
 type anchor struct {
 	Kind   clockKind     `json:"kind"`
 	Offset time.Duration `json:"offset"` // UTC minus source time
 	Lag    time.Duration `json:"lag"`    // arrival minus mapped end, when the session began
 	First  time.Duration `json:"first"`  // source time of the session's first segment
+	// Said is the offset by the encoder's programme date-time, before the session was moved behind what is stored; 0: none.
+	Said time.Duration `json:"said,omitempty"`
 }
 
 // stamp is a source time: ticks on the source's clock, and for a clock that wraps every 2^33 ticks of 90 kHz the raw
@@ -59,6 +81,8 @@ type stamp struct {
 	Raw             int64         // 90 kHz, where Wraps
 	Usual           time.Duration // longest of the channel's segments now, 0 when not known: Duration may be that of a chunk
 	Headed          bool          // of an endless upload that began with its header, as that of an encoder that begins
+	File            bool          // of an upload that is one segment
+	Past            int           // ordinals below this are of sessions that it is known not to be of
 }
 
 // utc returns the UTC start of s in its scale under a. now picks the turn of a clock that wraps: the one nearest to it.
@@ -110,7 +134,7 @@ func (a anchor) fits(s stamp, lastEnd int64, known bool, now time.Time) (start i
 	start = a.utc(s, now)
 	lag := s.lag(start, now) - a.Lag
 	if !known {
-		return start, a.Kind == clockEpoch || abs(lag) <= max(joinSlack, s.length()*3/2)
+		return start, a.Kind == clockEpoch || abs(lag) <= max(joinSlack, s.length()*3/2) || a.late(s, lag)
 	}
 	gap := media.At(start-lastEnd, s.Scale).Duration()
 	switch length := s.length(); {
@@ -122,7 +146,8 @@ func (a anchor) fits(s stamp, lastEnd int64, known bool, now time.Time) (start i
 		// Lost segments, a pause, or an outage of ours: time goes on with the wall clock.
 		return start, a.Kind == clockEpoch || gap <= 3*length || abs(lag) <= jumpSlack
 	default:
-		// A resend of one of the last two segments; anything older is a clock that began again.
+		// By its time a resend of one of the last two segments, or what an encoder sends that began again within its first
+		// ones: the content tells (doubt). Anything older is a clock that began again.
 		return start, a.Kind == clockEpoch || -gap <= length*5/2 && lag <= 2*length+joinSlack
 	}
 }
@@ -136,6 +161,34 @@ func (a anchor) begunAgain(s stamp, now time.Time) bool {
 	return s.lag(a.utc(s, now), now)-a.Lag > max(beginSlack, media.At(s.Duration, s.Scale).Duration()/2)
 }
 
+// late reports whether s begins, lag later than the session's others, a track that they began together with.
+func (a anchor) late(s stamp, lag time.Duration) bool {
+	return s.Headed && lag <= lateJoin && lag >= 0 && abs(media.At(s.Ticks, s.Scale).Duration()-a.First) <= beginSlack
+}
+
+// agrees reports whether a segment whose start would be start under a is where its programme date-time has it, as far as
+// the encoder gives one.
+func (a anchor) agrees(start int64, scale uint32, pdt time.Time) bool {
+	if a.Kind != clockPDT || a.Said == 0 || pdt.IsZero() {
+		return true
+	}
+	return abs(media.At(start, scale).UTC().Add(a.Said-a.Offset).Sub(pdt)) <= pdtSlack
+}
+
+// near reports whether a segment at start ends at a time that media may have that arrives now.
+func (s stamp) near(start int64, now time.Time) bool {
+	return -s.lag(start, now) <= mostAhead(s.length())
+}
+
+// mostAhead returns how far past now a segment of length may end: a session that starts late may always go on.
+func mostAhead(length time.Duration) time.Duration { return max(maxAhead, beginAhead+2*length) }
+
+// believes reports whether pdt can be the UTC time at which s starts.
+func (s stamp) believes(pdt, now time.Time) bool {
+	end := pdt.Add(media.At(s.Duration, s.Scale).Duration())
+	return !pdt.IsZero() && now.Sub(pdt) <= nearEpoch && end.Sub(now) <= pdtAhead
+}
+
 // newAnchor anchors a session whose first segment to arrive is s. pdt is the UTC time that the encoder gave for its
 // start, zero when it gave none; the segment starts no earlier than earliest (UTC).
 func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64) {
@@ -144,9 +197,10 @@ func newAnchor(s stamp, pdt, now time.Time, earliest media.Time) (anchor, int64)
 	}
 	source := media.At(s.Ticks, s.Scale).Duration()
 	a := anchor{Kind: clockArrival, First: source}
-	if !pdt.IsZero() && abs(now.Sub(pdt)) <= nearEpoch {
+	if s.believes(pdt, now) {
 		a.Kind = clockPDT
 		a.Offset = time.Duration(pdt.UnixNano()).Round(time.Millisecond) - source.Round(time.Millisecond)
+		a.Said = a.Offset
 	} else {
 		a.Offset = (time.Duration(now.UnixNano()) - source - media.At(s.Duration, s.Scale).Duration()).Truncate(anchorGrain)
 	}

@@ -253,7 +253,7 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
 		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
-			inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{}}
+			held: h.held, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{}}
 		t.resumeActive()
 		h.channels[id] = t
 	}

@@ -31,6 +31,7 @@ type intake struct {
 	cuts    *cuts
 	copies  *sync.Pool // of *[]byte, copyBuffer long
 	feed    *feed
+	held    *budget
 
 	mu                sync.Mutex
 	inputs            map[int]*input

@@ -21,6 +21,7 @@ type fileLane struct {
 	open    *segment
 	shift   int64 // UTC minus source time in ticks, once placed
 	dropped bool  // the place is taken: a copy
+	doubt   *doubt
 	from    int64 // source ticks of the first fragment
 	until   int64 // and of the end of the last
 }
@@ -31,22 +32,33 @@ func (l *fileLane) add(ctx context.Context, f *demux.Fragment) error {
 		_, err := io.Copy(io.Discard, f.Body)
 		return err
 	}
-	if l.open == nil {
+	if l.open == nil && l.doubt == nil {
 		if err := l.begin(ctx, f); err != nil || l.dropped {
 			return err
 		}
 	}
+	if l.doubt != nil {
+		return l.doubt.keep(l.push, f)
+	}
+	l.in.fed.set(l.track.ID, l.now())
 	return l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body)
 }
 
-// begin places the segment that f begins and opens it; dropped is set when its place is taken.
+// begin places the segment that f begins and opens it. Where its place is taken, dropped is set, or doubt when it may be no
+// copy of what is there.
 func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
-	at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), l.programTime(ctx))
+	s, now := l.stampOf(f), l.now()
+	s.File = true
+	at, err := l.in.place(ctx, l.track.ID, l.config, s, now, l.programTime(ctx))
 	if err != nil {
 		return err
 	}
 	l.from = f.Time
 	l.await(SegmentKey(l.id, l.track.ID, at.Start))
+	if stored, ok := l.contested(at, s, now); ok {
+		l.doubt = &doubt{stored: stored, at: at, held: share{of: l.held, id: l.id}}
+		return nil
+	}
 	l.timed = true
 	return l.openAt(ctx, at)
 }
@@ -79,6 +91,9 @@ func (l *fileLane) openAt(ctx context.Context, at placed) (err error) {
 }
 
 func (l *fileLane) close(ctx context.Context, whole bool) error {
+	if l.doubt != nil {
+		return l.resolve(ctx, whole)
+	}
 	s := l.open
 	l.open = nil
 	if s == nil {
@@ -89,6 +104,10 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		return nil
 	}
 	now := l.now()
+	if s.ahead(now) {
+		s.abort()
+		return fmt.Errorf("%w: the segment of track %s is %s long", ErrAhead, l.track.ID, s.length())
+	}
 	seg, err := s.finish(ctx, now)
 	if err != nil {
 		return err

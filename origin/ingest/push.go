@@ -35,6 +35,7 @@ type push struct {
 	headed  bool        // that header came in this upload
 	heard   int         // playlists that were received before this upload
 	timed   bool        // a track of the file was placed: its others go with that one
+	anew    bool        // a track of the file is no copy though its place is taken
 	left    bool        // the other input took over in the middle of a file
 	lanes   map[*demux.Track]lane
 }
@@ -171,7 +172,7 @@ const longestFile = 20 * time.Second
 
 func (p *push) unending(l lane) bool {
 	file, ok := l.(*fileLane)
-	if !ok || file.open == nil && !file.dropped {
+	if !ok || file.open == nil && !file.dropped && file.doubt == nil {
 		return false
 	}
 	if _, stream := streamName(p.name); !stream {

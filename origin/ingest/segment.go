@@ -133,6 +133,16 @@ func newCopies() *sync.Pool {
 	return &sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 }
 
+// length returns how much media has been written.
+func (s *segment) length() time.Duration {
+	return media.At(s.end-s.at.Start, s.track.Timescale).Duration()
+}
+
+// ahead reports whether what has been written ends too far past now.
+func (s *segment) ahead(now time.Time) bool {
+	return media.At(s.end, s.track.Timescale).UTC().Sub(now) > mostAhead(s.length())
+}
+
 // abort drops what was written.
 func (s *segment) abort() {
 	s.upload.Abort()

@@ -27,6 +27,9 @@ type input struct {
 	names  *names
 	feed   *feed
 	memo   memo // guarded by feed.mu; journaled as a note before it is used
+
+	fed    fedTracks
+	moving map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
 }
 
 // memo is what an input remembers over a restart of the server.
@@ -61,7 +64,7 @@ func newFeed(tl *timeline.Timeline) *feed {
 }
 
 func newInput(number int, tl *timeline.Timeline, names *names, f *feed) *input {
-	in := &input{number: number, tl: tl, names: names, feed: f}
+	in := &input{number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{}}
 	if raw := tl.Noted(in.noteKey()); raw != nil && json.Unmarshal(raw, &in.memo) != nil {
 		in.memo = memo{} // costs a discontinuity, no more
 	}
@@ -79,28 +82,28 @@ type placed struct {
 	Shift  int64 // UTC minus source time in ticks: the same for all that follows in the upload
 	Part   uint32
 	Locked bool
+
+	Session int // ordinal
 }
 
-// place maps the segment of track at s to UTC. pdt is asked, outside any lock and only when a new session has to begin,
-// for the UTC time that the encoder's playlist gives for the segment's start; it may wait. A change of configuration
-// begins a new part.
+// place maps the segment of track at s to UTC. pdt is asked, outside any lock and only when a new session has to begin
+// or the track joins one, for the UTC time that the encoder's playlist gives for the segment's start; it may wait. A
+// change of configuration begins a new part. Errors: ErrAhead, reply.ErrConflict, or the journal's.
 func (in *input) place(ctx context.Context, track string, c *media.Config, s stamp, now time.Time,
 	pdt func() time.Time) (placed, error) {
 	in.feed.mu.Lock()
 	defer in.feed.mu.Unlock()
-	ordinal, start, ok := in.find(track, c, s, now)
-	if !ok {
-		in.feed.mu.Unlock()
-		at := pdt()
-		in.feed.mu.Lock()
-		if ordinal, start, ok = in.find(track, c, s, now); !ok {
-			var err error
-			if ordinal, start, err = in.begin(ctx, s, at, now); err != nil {
-				return placed{}, err
-			}
+	ordinal, start, ok := in.find(track, c, s, time.Time{}, now)
+	if have, joined := in.memo.Tracks[track]; !ok || !joined || have != ordinal {
+		var err error
+		if ordinal, start, err = in.move(ctx, track, c, s, now, pdt); err != nil {
+			return placed{}, err
 		}
 	}
 	clock := in.anchor(ordinal).Kind
+	if !s.near(start, now) {
+		return placed{}, errAhead(track, s, start, now)
+	}
 	if err := in.follow(ctx, clock, false, media.At(start, s.Scale)); err != nil {
 		return placed{}, err
 	}
@@ -111,7 +114,7 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 			return placed{}, err
 		}
 	}
-	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch}
+	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch, Session: ordinal}
 	var err error
 	p.Part, err = in.part(ctx, track, c, start, s)
 	return p, err
@@ -129,18 +132,21 @@ func (in *input) resume(ctx context.Context, track string, c *media.Config, s st
 
 func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.memo.First] }
 
-// find returns the newest session that s fits, and where it starts in it. When the other input fed the timeline until now,
-// only clocks that are UTC go on: two encoders agree on nothing else.
-func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (ordinal int, start int64, ok bool) {
+// find returns the newest session that s fits, and where it starts in it. pdt is the programme date-time of s, zero when
+// it is not known. When the other input fed the timeline until now, only clocks that are UTC go on: two encoders agree on
+// nothing else.
+func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
 	have, joined := in.memo.Tracks[track]
-	again := false
+	past := s.Past
 	if joined && in.anchor(have).begunAgain(s, now) {
-		joined, again = false, true
+		past = max(past, have+1) // what an encoder sends that was restarted is in a newer session or none
 	}
+	joined = joined && have >= past
 	if has && joined && !in.switches() {
 		// What continues its own session stays in it, though another may have begun meanwhile.
 		start, ok = in.anchor(have).fits(s, last.End(), true, now)
+		ok = ok && s.near(start, now) && !in.leftBehind(have, s, start, now)
 		if ok && abs(media.At(start-last.End(), s.Scale).Duration()) <= s.length()/4 {
 			return have, start, true
 		}
@@ -151,10 +157,12 @@ func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (or
 			continue
 		}
 		ordinal = in.memo.First + i
-		if again && ordinal <= have {
-			break // what an encoder sends that was restarted is in a newer session or none
+		if ordinal < past {
+			break
 		}
-		start, ok = a.fits(s, last.End(), has && joined && have == ordinal, now)
+		own := joined && have == ordinal
+		start, ok = a.fits(s, last.End(), has && own, now)
+		ok = ok && (a.Kind == clockEpoch || s.near(start, now)) && (own || a.agrees(start, s.Scale, pdt))
 		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
 			ok = false // the track has moved on already, or this is no copy but an encoder that began again
 		}
@@ -165,13 +173,43 @@ func (in *input) find(track string, c *media.Config, s stamp, now time.Time) (or
 	return 0, 0, false
 }
 
+// leftBehind reports whether s, at start in the session it continues, is of a newer one: that of an encoder that began
+// again so soon that nothing told the end of this track's last run, as where all that it sent was the same again.
+func (in *input) leftBehind(have int, s stamp, start int64, now time.Time) bool {
+	newest := in.memo.Anchors[len(in.memo.Anchors)-1]
+	a := in.anchor(have)
+	if newest == a || newest.Kind == clockEpoch || a.Kind == clockEpoch {
+		return false
+	}
+	since := media.At(s.Ticks, s.Scale).Duration() - newest.First
+	lag := s.lag(newest.utc(s, now), now) - newest.Lag
+	return since >= -beginSlack && since <= lateJoin && abs(lag) <= s.length()/2 && s.lag(start, now)-a.Lag >= s.length()
+}
+
+// knows reports whether a session is there for a segment, of those that it may be of.
+func (in *input) knows(track string, c *media.Config, s stamp, now time.Time) bool {
+	in.feed.mu.Lock()
+	defer in.feed.mu.Unlock()
+	_, _, ok := in.find(track, c, s, time.Time{}, now)
+	return ok
+}
+
 // switches reports whether the other input was the last to be placed on the timeline.
 func (in *input) switches() bool { return in.feed.now.Input != 0 && in.feed.now.Input != in.number }
 
-// begin adds a session.
-func (in *input) begin(ctx context.Context, s stamp, pdt, now time.Time) (ordinal int, start int64, err error) {
-	a, start := newAnchor(s, pdt, now, in.tl.Earliest())
-	if err := in.follow(ctx, a.Kind, true, media.At(start, s.Scale)); err != nil {
+// begin adds a session, for track. The first of a track whose programme date-time is believed goes on beside those of other
+// encoder processes that are; any other starts a part, after all that is stored.
+func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time.Time) (ordinal int, start int64, err error) {
+	a, start := newAnchor(s, pdt, now, media.Time{})
+	_, has := in.tl.Last(track)
+	beside := !has && a.Kind == clockPDT && a.Lag <= maxAhead && in.feed.now == feeding{in.number, clockPDT}
+	if !beside {
+		a, start = newAnchor(s, pdt, now, in.tl.Earliest())
+	}
+	if !s.near(start, now) || a.Kind != clockEpoch && media.At(start, s.Scale).UTC().Sub(now) > beginAhead {
+		return 0, 0, errAhead(track, s, start, now)
+	}
+	if err := in.follow(ctx, a.Kind, !beside, media.At(start, s.Scale)); err != nil {
 		return 0, 0, err
 	}
 	next := in.memo.copy()
