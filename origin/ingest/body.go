@@ -29,6 +29,13 @@ type patientBody struct {
 	lifted bool      // limit as of the last read is 0
 	stop   time.Time // when the server began to stop; zero: it did not
 	done   bool      // the request ended: its deadlines are not ours any more
+
+	// Of endless uploads that another of their name succeeds.
+	seen       int64     // count as of the last read
+	heard      time.Time // when seen grew
+	superseded bool
+	again      bool // the other sends again what is not complete
+	left       bool // it is too late for that
 }
 
 // newPatientBody leaves the deadline in force when the body is done with: what net/http still reads of it has no other, and it
@@ -66,6 +73,9 @@ func (b *patientBody) prepare() (over bool) {
 	defer b.mu.Unlock()
 	b.begun, b.lifted = b.count > 0, b.limit == 0
 	now := time.Now()
+	if b.heard.IsZero() || b.count > b.seen {
+		b.seen, b.heard = b.count, now
+	}
 	deadline, ends := b.end()
 	if ends && !now.Before(deadline) {
 		_ = b.ctl.SetReadDeadline(now) // net/http does not wait for the rest either
@@ -82,9 +92,11 @@ func (b *patientBody) prepare() (over bool) {
 // segmentGrace is how long an upload to a Streams() URL that may be a segment, not a stream, has to end when the server stops.
 const segmentGrace = 5 * time.Second
 
-// end returns when a stopping server ends the body, if it does. The lock is held.
+// end returns when a stopping server or a successor ends the body, if one does. The lock is held.
 func (b *patientBody) end() (at time.Time, ends bool) {
 	switch {
+	case b.superseded:
+		return b.heard, true
 	case b.stop.IsZero():
 		return at, false
 	case b.lifted, b.stream && !b.begun:
@@ -93,7 +105,7 @@ func (b *patientBody) end() (at time.Time, ends bool) {
 	return b.stop.Add(segmentGrace), b.stream
 }
 
-// over reports whether the body was ended because the server stops.
+// over reports whether the body was ended by us.
 func (b *patientBody) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +113,13 @@ func (b *patientBody) over() bool {
 	return ends && !time.Now().Before(at)
 }
 
+// stopped returns why the body was ended by us.
 func (b *patientBody) stopped() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.superseded {
+		return fmt.Errorf("%w: the encoder connected again", reply.ErrConflict)
+	}
 	return fmt.Errorf("%w: the upload ended after %d bytes", reply.ErrStopping, b.count)
 }
 
@@ -111,7 +129,7 @@ func (b *patientBody) explain(err error) error {
 	switch {
 	case b.err == nil, errors.Is(b.err, io.EOF), errors.As(b.err, &tooLarge):
 		return err
-	case errors.Is(b.err, reply.ErrMemory):
+	case errors.Is(b.err, reply.ErrMemory), errors.Is(b.err, reply.ErrConflict):
 		return b.err
 	case errors.Is(b.err, reply.ErrStopping):
 		if err == nil {
@@ -130,6 +148,38 @@ func (b *patientBody) interrupt(now time.Time) {
 	if at, ends := b.end(); ends && !b.done {
 		_ = b.ctl.SetReadDeadline(at)
 	}
+}
+
+// supersede ends the body where it is: another upload goes on in its place, and with again it sends again what is not
+// complete of this one.
+func (b *patientBody) supersede(again bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.left {
+		b.superseded, b.again = true, again
+		_ = b.ctl.SetReadDeadline(time.Now())
+	}
+}
+
+// leave has no upload supersede the body any more, since its connection may have gone on to another request.
+func (b *patientBody) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+}
+
+// sentAgain reports whether another upload sends again what is not complete of this one.
+func (b *patientBody) sentAgain() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.again
+}
+
+// lastHeard returns when bytes came last, or the body began.
+func (b *patientBody) lastHeard() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard
 }
 
 // maxDrain is how much of a body is read after its fate is known, so that the answer is not lost to a reset connection.

@@ -253,7 +253,8 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
 		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
-			held: h.held, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{}}
+			held: h.held, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
+			streams: map[string]*ongoing{}}
 		t.resumeActive()
 		h.channels[id] = t
 	}

@@ -36,6 +36,7 @@ type intake struct {
 	mu                sync.Mutex
 	inputs            map[int]*input
 	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
+	streams           map[string]*ongoing           // endless uploads, by input and name
 	active            int                           // 0: none yet
 	last              time.Time
 	taken             int

@@ -293,7 +293,7 @@ func (l *videoLane) close(ctx context.Context, whole bool) error {
 		end = l.open.end
 	}
 	err := l.fileLane.close(ctx, whole)
-	if end > 0 {
+	if end > 0 && whole {
 		l.cuts.announce(media.At(end, l.track.Timescale))
 	}
 	l.cuts.leave()

@@ -38,6 +38,7 @@ type push struct {
 	anew    bool        // a track of the file is no copy though its place is taken
 	left    bool        // the other input took over in the middle of a file
 	lanes   map[*demux.Track]lane
+	ongoing *ongoing // this upload among the endless ones, once media came
 }
 
 // lane takes the fragments of one track of an upload.
@@ -61,6 +62,7 @@ func (p *push) mp4(ctx context.Context) error {
 		}
 	}
 	r := demux.NewMP4Reader(br, p.init, p.limits)
+	defer p.leave()
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for empty := true; ; empty = false {
 		ev, err := r.Next()
@@ -77,7 +79,7 @@ func (p *push) mp4(ctx context.Context) error {
 		}
 		if err != nil {
 			// Of an endless stream what came whole is kept, of a file nothing.
-			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.endless))
+			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.endless && !p.body.sentAgain()))
 		}
 	}
 }
@@ -158,6 +160,9 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		}
 		tr, c, err := p.track(ctx, variant, f, len(p.init.Tracks) > 1)
 		if err != nil {
+			return err
+		}
+		if err := p.succeed(tr, f); err != nil {
 			return err
 		}
 		l = p.lane(tr, c)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -175,12 +176,29 @@ func (g *rig) handler(input int) http.Handler {
 }
 
 func (g *rig) request(method string, input int, name string, body io.Reader) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	g.serve(w, method, input, name, body)
+	return w
+}
+
+func (g *rig) serve(w http.ResponseWriter, method string, input int, name string, body io.Reader) {
 	r := httptest.NewRequest(method, "/", body)
 	r.URL = &url.URL{Path: "/" + name}
 	r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
-	w := httptest.NewRecorder()
 	g.handler(input).ServeHTTP(w, r)
-	return w
+}
+
+// connection is an answer on a connection whose reads can be ended, as net/http's can.
+type connection struct {
+	*httptest.ResponseRecorder
+	body *io.PipeReader
+}
+
+func (c connection) SetReadDeadline(t time.Time) error {
+	if !t.After(time.Now()) {
+		return c.body.CloseWithError(os.ErrDeadlineExceeded)
+	}
+	return nil
 }
 
 // put uploads to input 1 and returns the status.
@@ -204,7 +222,11 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (g *rig) stream(input int, name string) (send func(...[]byte), end func(error) int) {
 	r, w := io.Pipe()
 	status := make(chan int, 1)
-	go func() { status <- g.request(http.MethodPost, input, name, r).Code }()
+	go func() {
+		answer := connection{httptest.NewRecorder(), r}
+		g.serve(answer, http.MethodPost, input, name, r)
+		status <- answer.Code
+	}()
 	g.tb.Cleanup(func() { _ = w.Close() })
 	send = func(parts ...[]byte) {
 		_, err := w.Write(bytes.Join(parts, nil))
