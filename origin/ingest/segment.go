@@ -30,7 +30,7 @@ type segment struct {
 	hash   hash.Hash
 	size   int64
 	end    int64 // ticks, UTC
-	delay  int64 // ticks by which samples are decoded before the time that they would be without reordering
+	delay  int64 // ticks by which samples are decoded ahead
 	count  uint32
 	head   []byte
 	copies *sync.Pool
@@ -53,8 +53,10 @@ func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Confi
 		landed: t.fly(SegmentKey(t.id, tr.ID, at.Start))}, nil
 }
 
-// write appends one fragment; time is its decode time in UTC ticks, as demux normalises it, and reorder what the source
-// needs to reorder pictures. The samples are changed, the body is streamed through.
+// write appends one fragment; time is its decode time in UTC ticks, as demux normalises it. By the reorder of the first
+// one the whole segment is decoded ahead of its presentation, so that no composition offset is negative: ffmpeg, and with
+// it much that reads from an origin, takes those for a shift of the whole track (docs/adr/0005-decode-times.md). The
+// samples are changed, the body is streamed through.
 func (s *segment) write(time, reorder int64, samples []cmaf.Sample, body io.Reader) error {
 	s.failed = s.append(time, reorder, samples, body)
 	return s.failed
@@ -62,7 +64,7 @@ func (s *segment) write(time, reorder int64, samples []cmaf.Sample, body io.Read
 
 func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Reader) error {
 	if s.count == 0 {
-		s.delay = reorderDelay(reorder, samples)
+		s.delay = reorder
 	}
 	f := cmaf.Fragment{DecodeTime: time - s.delay, Samples: samples,
 		Sequence: uint32(s.at.Start/int64(s.track.Timescale)) + s.count}
@@ -94,16 +96,6 @@ func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Rea
 	s.count++
 	s.end = max(s.end, time+f.Duration()) // by presentation: the delay is left out
 	return nil
-}
-
-// reorderDelay returns how many ticks decoding runs ahead of presentation in a segment, so that no composition offset is
-// negative: ffmpeg, and with it much that reads from an origin, takes those for a shift of the whole track
-// (docs/adr/0005-decode-times.md). It is what the source itself used, else what the first fragment needs.
-func reorderDelay(reorder int64, samples []cmaf.Sample) int64 {
-	for i := range samples {
-		reorder = max(reorder, -int64(samples[i].CompositionOffset))
-	}
-	return reorder
 }
 
 // finish makes the segment durable, then records it, then shows it. A segment that could not be written whole is dropped.

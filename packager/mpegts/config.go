@@ -10,6 +10,7 @@ import (
 	"github.com/Eyevinn/mp4ff/hevc"
 	"github.com/Eyevinn/mp4ff/mp4"
 
+	"headwater/packager/cmaf"
 	"headwater/packager/media"
 )
 
@@ -72,65 +73,14 @@ func readAVC(box *mp4.AvcCBox, rate media.Ratio) codec {
 	for _, sets := range [][][]byte{box.SPSnalus, box.PPSnalus} {
 		c.parameters = append(c.parameters, sets...)
 	}
-	frames := uint(2) // of most encoders, when the SPS cannot be read
+	pictures := cmaf.UsualReorder
 	if len(box.SPSnalus) > 0 {
 		if sps, err := avc.ParseSPSNALUnit(box.SPSnalus[0], true); err == nil {
-			frames = reorderFrames(sps)
+			pictures, _ = cmaf.ReorderAVC(sps)
 		}
 	}
-	c.reorder = reorderTicks(int64(frames), rate)
+	c.reorder = cmaf.ReorderTicks(pictures, rate, clock)
 	return c
-}
-
-// reorderFrames returns max_num_reorder_frames, or what it is inferred to be (ITU-T H.264 E.2.1).
-func reorderFrames(sps *avc.SPS) uint {
-	const baseline, constraintSet3 = 66, 0x10
-	switch {
-	case sps.PicOrderCntType == 2, sps.Profile == baseline:
-		return 0 // output order is decode order (8.2.1.3), and Baseline has no B slices
-	case sps.VUI != nil && sps.VUI.BitstreamRestrictionFlag:
-		return min(sps.VUI.MaxNumReorderFrames, 16)
-	}
-	switch sps.Profile {
-	case 44, 86, 100, 110, 122, 244:
-		if sps.ProfileCompatibility&constraintSet3 != 0 {
-			return 0 // intra only
-		}
-	}
-	macroblocks := ((sps.Width + 15) / 16) * ((sps.Height + 15) / 16)
-	if macroblocks == 0 {
-		return 2
-	}
-	return min(maxDpbMbs(sps.Level)/macroblocks, 16)
-}
-
-// maxDpbMbs returns MaxDpbMbs of a level (ITU-T H.264 table A-1).
-func maxDpbMbs(level uint32) uint {
-	switch {
-	case level <= 10:
-		return 396
-	case level <= 11:
-		return 900
-	case level <= 20:
-		return 2376
-	case level <= 21:
-		return 4752
-	case level <= 30:
-		return 8100
-	case level <= 31:
-		return 18000
-	case level <= 32:
-		return 20480
-	case level <= 41:
-		return 32768
-	case level <= 42:
-		return 34816
-	case level <= 50:
-		return 110400
-	case level <= 52:
-		return 184320
-	}
-	return 696320
 }
 
 func readHEVC(box *mp4.HvcCBox, rate media.Ratio) codec {
@@ -138,23 +88,14 @@ func readHEVC(box *mp4.HvcCBox, rate media.Ratio) codec {
 	for _, kind := range []hevc.NaluType{hevc.NALU_VPS, hevc.NALU_SPS, hevc.NALU_PPS} {
 		c.parameters = append(c.parameters, box.GetNalusForType(kind)...)
 	}
-	frames := int64(2)
+	pictures := cmaf.UsualReorder
 	if sets := box.GetNalusForType(hevc.NALU_SPS); len(sets) > 0 {
-		if sps, err := hevc.ParseSPSNALUnit(sets[0]); err == nil && len(sps.SubLayeringOrderingInfos) > 0 {
-			frames = int64(sps.SubLayeringOrderingInfos[len(sps.SubLayeringOrderingInfos)-1].MaxNumReorderPics)
+		if sps, err := hevc.ParseSPSNALUnit(sets[0]); err == nil {
+			pictures = cmaf.ReorderHEVC(sps)
 		}
 	}
-	c.reorder = reorderTicks(min(frames, 16), rate)
+	c.reorder = cmaf.ReorderTicks(pictures, rate, clock)
 	return c
-}
-
-// reorderTicks returns the duration of frames at 90 kHz, rounded up, 25 frames per second when the rate is unknown.
-func reorderTicks(frames int64, rate media.Ratio) int64 {
-	if rate.Num == 0 || rate.Den == 0 {
-		rate = media.Ratio{Num: 25, Den: 1}
-	}
-	ticks := (frames*clock*int64(rate.Den) + int64(rate.Num) - 1) / int64(rate.Num)
-	return min(ticks, 10*clock)
 }
 
 // readAAC makes the ADTS header (ISO/IEC 14496-3 1.A.2.2) of an AudioSpecificConfig. HE-AAC is announced as AAC-LC at

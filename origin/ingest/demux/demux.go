@@ -41,6 +41,8 @@ type Track struct {
 	Bitrate   int    // bit/s the encoder declared, 0 when it did not
 	InBand    bool   // video: parameter sets stand only in the samples (avc3, hev1), which players of Apple refuse
 	Config    *media.Config
+
+	reorder int // video: pictures by which decoding runs ahead of presentation, as the parameter sets say
 }
 
 // Fragment is a run of samples of one track in decode order. The decode time is such that the first sample of a segment
@@ -49,8 +51,9 @@ type Fragment struct {
 	Track   *Track
 	Time    int64         // decode time of the first sample in ticks of Track.Timescale on the source's clock; may be negative
 	Samples []cmaf.Sample // Data is empty
-	// Reorder is how many ticks before its presentation the source decodes a sync sample: its composition offset before
-	// it was made 0. It is never negative.
+	// Reorder is how many ticks before its presentation a sync sample of video is decoded, so that no composition offset
+	// need be negative: what the source itself used, else (where its decode times do not run ahead) what the parameter
+	// sets call for. It is no less than this fragment and those before it need, and never negative.
 	Reorder int64
 	Body    io.Reader // exactly the samples' bytes, in order; to be read before the next call of the reader
 	// Clock33 is set for MPEG-TS: the source's clock is 33 bits at 90 kHz and wraps at 2^33. PTS is then the presentation

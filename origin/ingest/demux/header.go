@@ -21,6 +21,7 @@ type entry struct {
 	width, height int
 	frameRate     media.Ratio
 	sar           media.Ratio // sample aspect ratio, zero when unknown
+	reorder       int         // pictures by which decoding runs ahead of presentation
 
 	sampleRate, channels int // of the decoder's output
 	coreRate             int // audio: for the sample entry

@@ -183,7 +183,7 @@ func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
 	if err != nil {
 		return fail(err)
 	}
-	t.Bitrate, t.InBand = e.bitrate, e.inBand
+	t.Bitrate, t.InBand, t.reorder = e.bitrate, e.inBand, e.reorder
 	t.Config = h.config(e)
 	tm, err := parseEdits(list, t.Timescale, movieScale)
 	return t, tm, err

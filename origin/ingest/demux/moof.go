@@ -199,30 +199,58 @@ func (t *traf) duration() (d int64) {
 }
 
 // composition returns the shift that makes the composition offset of the first sync sample 0, and of audio, whose samples
-// are all sync, of the first.
-func (t *traf) composition() int32 {
+// are all sync, of the first. sure is false when none is sync: then it is a guess.
+func (t *traf) composition() (shift int32, sure bool) {
 	for i := range t.samples {
 		if t.samples[i].Sync {
-			return t.samples[i].CompositionOffset
+			return t.samples[i].CompositionOffset, true
 		}
 	}
-	return t.samples[0].CompositionOffset
+	return t.samples[0].CompositionOffset, false
 }
+
+// maxOffset bounds composition offsets, so that a few of them can be added.
+const maxOffset = math.MaxInt32 / 4
 
 // fragment returns t with composition offsets lessened by shift and the decode time moved by it.
 func (t *traf) fragment(shift int32) (*Fragment, error) {
 	for i := range t.samples {
 		o := int64(t.samples[i].CompositionOffset) - int64(shift)
-		if o < math.MinInt32 || o > math.MaxInt32 {
+		if o < -maxOffset || o > maxOffset {
 			return nil, fmt.Errorf("%w: composition offset %d", ErrMalformed, o)
 		}
 		t.samples[i].CompositionOffset = int32(o)
 	}
-	reorder := int64(0)
-	if t.track.Kind == media.Video {
-		reorder = max(0, int64(shift))
+	return &Fragment{Track: t.track, Time: t.time + int64(shift), Samples: t.samples}, nil
+}
+
+// reorder returns what Fragment.Reorder says, for a fragment of video whose composition was lessened by the shift of st.
+func (st *trackState) reorder(f *Fragment) int64 {
+	st.ahead = max(st.ahead, int64(st.shift))
+	if st.shift <= 0 {
+		// A fragment may be as short as one picture: it does not show how far the pictures after it will be reordered.
+		st.ahead = max(st.ahead, f.Track.reorderTicks(f.Samples[0].Duration))
 	}
-	return &Fragment{Track: t.track, Time: t.time + int64(shift), Samples: t.samples, Reorder: reorder}, nil
+	for i := range f.Samples {
+		st.ahead = max(st.ahead, -int64(f.Samples[i].CompositionOffset))
+	}
+	return st.ahead
+}
+
+// longestPicture bounds the duration of a picture from which reordering is reckoned: one of a static scene lasts long.
+const longestPicture = 10 // one in longestPicture of a second
+
+// reorderTicks returns for how long the pictures of a video track last by which decoding runs ahead of presentation. Of the
+// frame rate declared and the duration of a picture, the slower counts.
+func (t *Track) reorderTicks(picture uint32) int64 {
+	if t.reorder == 0 {
+		return 0
+	}
+	declared := int64(0)
+	if t.Config.FrameRate.Den != 0 || picture == 0 {
+		declared = cmaf.ReorderTicks(t.reorder, t.Config.FrameRate, t.Timescale)
+	}
+	return max(declared, int64(t.reorder)*min(int64(picture), int64(t.Timescale)/longestPicture))
 }
 
 // contiguous reports whether the data of t is one range, and returns it.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"headwater/packager/media"
 )
 
 // Event is what MP4Reader.Next found: an initialization segment or a fragment, never both.
@@ -49,7 +51,8 @@ type trackState struct {
 	next    int64 // decode time at which the last fragment ended, for uploads without times
 	shift   int32
 	shifted bool
-	seen    bool // a fragment since the last styp
+	seen    bool  // a fragment since the last styp
+	ahead   int64 // of video: the largest Fragment.Reorder
 }
 
 const endless = math.MaxInt64
@@ -415,11 +418,14 @@ func (m *MP4Reader) event(t *traf) (Event, error) {
 	}
 	st.next = t.time + t.duration()
 	if !st.shifted {
-		st.shift, st.shifted = t.composition(), true
+		st.shift, st.shifted = t.composition()
 	}
 	f, err := t.fragment(st.shift)
 	if err != nil {
 		return Event{}, err
+	}
+	if t.track.Kind == media.Video {
+		f.Reorder = st.reorder(f)
 	}
 	ev := Event{Fragment: f, First: !st.seen, Brands: m.brands}
 	st.seen = true

@@ -10,6 +10,7 @@ import (
 	"github.com/Eyevinn/mp4ff/avc"
 	"github.com/Eyevinn/mp4ff/hevc"
 
+	"headwater/packager/cmaf"
 	"headwater/packager/media"
 )
 
@@ -22,7 +23,7 @@ func avcEntry(sps, pps [][]byte, record []byte) (entry, error) {
 	if record[4]&3 != 3 {
 		return entry{}, fmt.Errorf("%w: NAL unit lengths of %d bytes", ErrUnsupported, record[4]&3+1)
 	}
-	e := entry{name: "avc1", kind: media.Video, boxes: wrapBox("avcC", record)}
+	e := entry{name: "avc1", kind: media.Video, boxes: wrapBox("avcC", record), reorder: cmaf.UsualReorder}
 	if len(sps) == 0 || len(pps) == 0 {
 		e.name, e.inBand = "avc3", true
 	}
@@ -48,6 +49,10 @@ func (e *entry) avcPicture(nalu []byte) (err error) {
 	if err := e.picture(uint64(sps.Width), uint64(sps.Height)); err != nil {
 		return err
 	}
+	var declared bool
+	if e.reorder, declared = cmaf.ReorderAVC(sps); !declared {
+		e.reorder = min(e.reorder, cmaf.UsualReorder) // what can be inferred is the most that the level allows
+	}
 	if vui := sps.VUI; vui != nil {
 		if vui.TimingInfoPresentFlag { // a tick is a field (ITU-T H.264 E.2.1)
 			e.frameRate = frameRate(uint64(vui.TimeScale), 2*uint64(vui.NumUnitsInTick))
@@ -66,7 +71,7 @@ func hevcEntry(rec *hevc.DecConfRec, record []byte) (entry, error) {
 	if record[21]&3 != 3 {
 		return entry{}, fmt.Errorf("%w: NAL unit lengths of %d bytes", ErrUnsupported, record[21]&3+1)
 	}
-	e := entry{name: "hvc1", kind: media.Video, boxes: wrapBox("hvcC", record)}
+	e := entry{name: "hvc1", kind: media.Video, boxes: wrapBox("hvcC", record), reorder: cmaf.UsualReorder}
 	sps := rec.GetNalusForType(hevc.NALU_SPS)
 	if len(sps) == 0 || len(rec.GetNalusForType(hevc.NALU_PPS)) == 0 || len(rec.GetNalusForType(hevc.NALU_VPS)) == 0 {
 		e.name, e.inBand = "hev1", true
@@ -94,6 +99,7 @@ func (e *entry) hevcPicture(nalu []byte) (err error) {
 	if err := e.picture(uint64(w), uint64(h)); err != nil {
 		return err
 	}
+	e.reorder = cmaf.ReorderHEVC(sps)
 	if vui := sps.VUI; vui != nil {
 		if vui.TimingInfoPresentFlag {
 			e.frameRate = frameRate(uint64(vui.TimeScale), uint64(vui.NumUnitsInTick))
