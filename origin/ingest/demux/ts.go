@@ -78,6 +78,11 @@ func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: MPEG-TS without H.264, HEVC, AAC, AC-3 or E-AC-3", ErrUnsupported)
 	}
+	for i := range out {
+		if out[i].Track.Kind == media.Video {
+			reachAudio(&out[i], out)
+		}
+	}
 	return out, nil
 }
 

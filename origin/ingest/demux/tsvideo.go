@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/Eyevinn/mp4ff/avc"
 	"github.com/Eyevinn/mp4ff/hevc"
@@ -205,8 +206,8 @@ func isRecoveryPoint(nal []byte) bool {
 	return false
 }
 
-// pictures makes the fragment, the composition offset of the first picture 0. The last duration is that of the picture
-// before, else the frame rate's.
+// pictures makes the fragment, the composition offset of the first picture 0. How long the last picture lasts is a guess,
+// which reachAudio betters.
 func (s *stream) pictures(pics []picture, buf []byte, e entry) (*Fragment, error) {
 	shift := pics[0].pts - pics[0].dts
 	f := &Fragment{
@@ -214,18 +215,12 @@ func (s *stream) pictures(pics []picture, buf []byte, e entry) (*Fragment, error
 		Samples: make([]cmaf.Sample, len(pics)),
 	}
 	f.Time = f.PTS
-	last := int64(clockRate / 25)
-	if r := e.frameRate; r.Den != 0 {
-		last = media.At(int64(r.Den), r.Num).Round(clockRate)
-	}
+	last := usualDuration(pics, e.frameRate)
 	for i, p := range pics {
 		d := last
 		if i+1 < len(pics) {
 			if d = pics[i+1].dts - p.dts; d < 0 || d > maxJump {
 				return nil, fmt.Errorf("%w: decode time goes from %d to %d", ErrMalformed, p.dts, pics[i+1].dts)
-			}
-			if d > 0 {
-				last = d
 			}
 		}
 		offset := p.pts - p.dts - shift
@@ -238,6 +233,63 @@ func (s *stream) pictures(pics []picture, buf []byte, e entry) (*Fragment, error
 	}
 	f.Body = bytes.NewReader(buf[pics[0].start:pics[len(pics)-1].end])
 	return f, nil
+}
+
+// usualDuration returns how long a picture lasts at 90 kHz as far as those before the last one show: as most of them. Where
+// some are left out, as of a still scene, most may be as long as the scene was still: then the frame rate bounds it.
+func usualDuration(pics []picture, rate media.Ratio) int64 {
+	declared := pictureTicks(rate)
+	var steps []int64
+	for i := 1; i < len(pics); i++ {
+		if d := pics[i].dts - pics[i-1].dts; d > 0 {
+			steps = append(steps, d)
+		}
+	}
+	if len(steps) == 0 {
+		return declared
+	}
+	slices.Sort(steps)
+	median := steps[(len(steps)-1)/2]
+	if leftOut := 2*steps[len(steps)-1] > 3*median; leftOut && rate.Den != 0 {
+		return min(median, declared)
+	}
+	return median
+}
+
+// pictureTicks returns the duration of a picture at 90 kHz, of 25 a second when the rate is not known.
+func pictureTicks(rate media.Ratio) int64 {
+	if rate.Den == 0 {
+		return clockRate / 25
+	}
+	return media.At(int64(rate.Den), rate.Num).Round(clockRate)
+}
+
+// reachAudio makes the last picture of a still scene last until the end of the segment, of which an upload knows nothing
+// but its audio. A segment ends at a sync sample, which lies at most an audio frame before the end of the audio and a
+// whole number of picture durations behind the last picture. Where the audio is not longer than the video, it merely lies
+// elsewhere in the stream.
+func reachAudio(v *Fragment, all []Fragment) {
+	last := &v.Samples[len(v.Samples)-1]
+	picture := int64(last.Duration)
+	if r := v.Track.Config.FrameRate; r.Den != 0 {
+		picture = pictureTicks(r)
+	}
+	missing := int64(0)
+	for i := range all {
+		a := &all[i]
+		if a.Track.Kind != media.Audio {
+			continue
+		}
+		length := media.At(a.Duration()-int64(a.Samples[len(a.Samples)-1].Duration), a.Track.Timescale).Round(clockRate)
+		if length-v.Duration() < picture/2 {
+			continue
+		}
+		end := v.PTS + v.Duration() - v.Reorder // by decode times, in whose order streams are multiplexed
+		missing = max(missing, unwrap(a.PTS, v.PTS)+length-end)
+	}
+	if missing >= picture/2 && missing <= maxJump {
+		last.Duration += uint32((missing + picture - 1) / picture * picture)
+	}
 }
 
 // entry describes the stream by its parameter sets.
