@@ -211,8 +211,12 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 		return err
 	}
 	l.dropped = false
-	if err := l.openAt(ctx, at); err != nil || l.dropped {
+	if err := l.openAt(ctx, at); err != nil {
 		return err
+	}
+	l.until = last.time + int64(last.Duration) - l.shift
+	if l.dropped {
+		return l.fileLane.close(ctx, true)
 	}
 	for len(frames) > 0 {
 		run := unbroken(frames)

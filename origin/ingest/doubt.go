@@ -83,8 +83,11 @@ func (l *fileLane) resolve(ctx context.Context, whole bool) error {
 	if err != nil {
 		return err
 	}
-	if err := l.openAt(ctx, at); err != nil || l.dropped {
+	if err := l.openAt(ctx, at); err != nil {
 		return err
+	}
+	if l.dropped {
+		return l.close(ctx, true)
 	}
 	l.in.fed.set(l.track.ID, l.now())
 	for i := range d.frags {

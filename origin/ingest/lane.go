@@ -3,11 +3,13 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"headwater/origin/ingest/demux"
+	"headwater/origin/timeline"
 	"headwater/packager/media"
 	"headwater/storage"
 )
@@ -20,7 +22,8 @@ type fileLane struct {
 
 	open    *segment
 	shift   int64 // UTC minus source time in ticks, once placed
-	dropped bool  // the place is taken: a copy
+	dropped bool  // the place is taken
+	overlap error // timeline.ErrOverlap: taken by others, which may leave some of it out
 	doubt   *doubt
 	from    int64 // source ticks of the first fragment
 	until   int64 // and of the end of the last
@@ -80,23 +83,51 @@ func (l *fileLane) await(key storage.Key) {
 }
 
 func (l *fileLane) openAt(ctx context.Context, at placed) (err error) {
-	l.shift = at.Shift
+	l.shift, l.from = at.Shift, at.Start-at.Shift
 	l.open, err = l.openSegment(ctx, l.track, l.config, at)
-	if taken(err) {
+	switch {
+	case errors.Is(err, timeline.ErrOverlap):
+		l.dropped, l.overlap = true, err
+	case errors.Is(err, timeline.ErrDuplicate):
 		l.dropped = true
+		l.seen.Duplicate(l.id, l.track.ID)
+	default:
+		return err
+	}
+	return nil
+}
+
+// lossless is the share of a segment (one in lossless) that may be missing from those that overlap it, for it to be a copy.
+const lossless = 10
+
+// overlapped says what a segment of [start, end) in UTC ticks means that overlaps others, as err tells: it is a copy where
+// they cover it. Else media is lost, and the encoder is told; an endless stream goes on.
+func (l *fileLane) overlapped(start, end int64, err error) error {
+	missing := l.tl.Uncovered(l.track.ID, start, end)
+	if missing <= (end-start)/lossless {
 		l.seen.Duplicate(l.id, l.track.ID)
 		return nil
 	}
-	return err
+	err = fmt.Errorf("%w: %s of %s would be lost", err, media.At(missing, l.track.Timescale).Duration(),
+		media.At(end-start, l.track.Timescale).Duration())
+	if !l.endless {
+		return err
+	}
+	l.dropSegment(err)
+	return nil
 }
 
 func (l *fileLane) close(ctx context.Context, whole bool) error {
 	if l.doubt != nil {
 		return l.resolve(ctx, whole)
 	}
-	s := l.open
-	l.open = nil
-	if s == nil {
+	s, overlap := l.open, l.overlap
+	l.open, l.overlap = nil, nil
+	switch {
+	case s != nil:
+	case overlap != nil && whole:
+		return l.overlapped(l.from+l.shift, l.until+l.shift, overlap)
+	default:
 		return nil
 	}
 	if !whole || s.count == 0 && s.failed == nil {
@@ -109,6 +140,9 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		return fmt.Errorf("%w: the segment of track %s is %s long", ErrAhead, l.track.ID, s.length())
 	}
 	seg, err := s.finish(ctx, now)
+	if errors.Is(err, timeline.ErrOverlap) {
+		return l.overlapped(s.at.Start, s.end, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -232,6 +266,7 @@ func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
 }
 
 func (l *videoLane) put(ctx context.Context, f *demux.Fragment) error {
+	l.until = f.Time + f.Duration()
 	if l.open == nil {
 		return nil
 	}

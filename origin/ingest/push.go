@@ -339,6 +339,14 @@ func (p *push) accepted(tr media.Track, seg media.Segment, now time.Time) {
 		"duration", media.At(seg.Duration, tr.Timescale).Duration(), "bytes", seg.Size, "part", seg.Part)
 }
 
+// dropSegment counts and tells of a segment of an endless stream that was not taken.
+func (p *push) dropSegment(err error) {
+	const reason = "overlap"
+	p.seen.Rejected(p.id, reason)
+	p.reject(reason+": "+p.name, p.now())
+	p.log.Warn("segment rejected", "reason", reason, "error", err)
+}
+
 // protocol names the kind of push, for people.
 func (p *push) protocol() string {
 	_, stream := streamName(p.name)

@@ -166,7 +166,7 @@ func table() reply.Table {
 	}
 	return reply.Table{line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
 		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed"),
-		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead")}
+		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead"), line(timeline.ErrOverlap, 409, "overlap")}
 }
 
 func (g *rig) handler(input int) http.Handler {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -140,9 +139,4 @@ func (s *segment) abort() {
 	s.upload.Abort()
 	s.tl.Release(s.track.ID, s.at.Start)
 	s.landed()
-}
-
-// taken reports whether err says that a segment's place is taken, so that the upload is a copy to be dropped.
-func taken(err error) bool {
-	return errors.Is(err, timeline.ErrDuplicate) || errors.Is(err, timeline.ErrOverlap)
 }

@@ -246,6 +246,29 @@ func TestHowNumbersAreChosen(t *testing.T) {
 			_, err := w.add("v", at(0), at(2))
 			require.ErrorIs(t, err, ErrDuplicate)
 		}},
+		{"a segment that begins before the one before it ends is taken, unless that holds it all", func(t *testing.T, w *world) {
+			w.video(0, 2)
+			w.must("v", at(2), at(4.4))
+			_, err := w.add("v", at(3.9), at(4.4))
+			require.ErrorIs(t, err, ErrOverlap)
+			require.ErrorIs(t, w.tl.Reserve("v", at(3.7)), ErrOverlap)
+			require.NoError(t, w.tl.Reserve("v", at(4)))
+			w.video(4, 6)
+			require.Equal(t, []int64{first, first + 1, first + 2}, w.numbers("v"))
+		}},
+		{"what no segment covers is known", func(t *testing.T, w *world) {
+			w.video(0, 4)
+			w.video(6, 8)
+			for _, c := range []struct{ from, to, want float64 }{
+				{1, 3, 0}, {3, 5, 1}, {3, 7, 2}, {5, 10, 3}, {4, 6, 2}, {9, 10, 1}, {0, 8, 2}, {-1, 9, 4},
+			} {
+				require.Equal(t, at(c.want)-at(0), w.tl.Uncovered("v", at(c.from), at(c.to)), "from %v to %v", c.from, c.to)
+			}
+			require.Equal(t, int64(5), w.tl.Uncovered("none", 0, 5))
+			w.tl.Expire(clock(4), 10)
+			require.Zero(t, w.tl.Uncovered("v", at(1), at(3)))
+			require.Equal(t, at(1)-at(0), w.tl.Uncovered("v", at(3), at(5)))
+		}},
 		{"what has expired does not come back", func(t *testing.T, w *world) {
 			w.video(0, 4)
 			w.tl.Expire(clock(100), 10)

@@ -47,7 +47,7 @@ func (s *state) plan(trackID string, add Add) (*plan, error) {
 	case add.Duration <= 0 || add.Size < 0 || add.Start < 0 || add.Start > maxTicks || add.Duration > maxTicks:
 		return nil, errRange
 	}
-	if err := s.place(tr, add.Start); err != nil {
+	if err := s.place(tr, add.Start, add.End()); err != nil {
 		return nil, err
 	}
 	if next := tr.follower(add.Start); next != nil && add.End() > next.Start+next.Duration/jitter {

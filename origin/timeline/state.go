@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -154,21 +155,22 @@ func (s *state) setStep(part uint32, step media.Time) {
 	}
 }
 
-// place reports whether a segment that starts at start can be taken in: ErrDuplicate or ErrOverlap.
-func (s *state) place(tr *track, start int64) error {
+// place reports whether a segment of [start, end) can be taken in, as far as those that begin before it say: ErrDuplicate or
+// ErrOverlap.
+func (s *state) place(tr *track, start, end int64) error {
 	i := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].Start > start })
 	if i > 0 {
-		if err := beside(tr.segments[i-1], start); err != nil {
+		if err := beside(tr.segments[i-1], start, end); err != nil {
 			return err
 		}
 	}
 	for _, p := range tr.pending {
-		if err := beside(p, start); err != nil {
+		if err := beside(p, start, end); err != nil {
 			return err
 		}
 	}
 	for _, h := range tr.held {
-		if err := beside(h.Segment, start); err != nil {
+		if err := beside(h.Segment, start, end); err != nil {
 			return err
 		}
 	}
@@ -178,18 +180,56 @@ func (s *state) place(tr *track, start int64) error {
 	return nil
 }
 
-// jitter is the share of a segment (one in jitter) by which its neighbour may reach into it: sources are not exact.
-const jitter = 10
+// jitter is the share of a segment (one in jitter) by which its neighbour may reach into it. Sources are not exact, least of
+// all about how long the last picture of a segment lasts: what follows is no less new for that.
+const jitter = 4
 
-func beside(have media.Segment, start int64) error {
+// beside reports whether [start, end) lies beside have, and is not a part of it.
+func beside(have media.Segment, start, end int64) error {
 	switch {
 	case have.Start == start:
 		return ErrDuplicate
-	case have.Start < start && start < have.End()-have.Duration/jitter:
+	case have.Start < start && (start < have.End()-have.Duration/jitter || end <= have.End()):
 		return ErrOverlap
 	}
 	return nil
 }
+
+// each calls f with the segments of tr in any state, in no order.
+func (tr *track) each(f func(media.Segment)) {
+	for _, have := range tr.segments {
+		f(have)
+	}
+	for _, have := range tr.pending {
+		f(have)
+	}
+	for _, have := range tr.held {
+		f(have.Segment)
+	}
+}
+
+// uncovered implements Timeline.Uncovered.
+func (tr *track) uncovered(start, end int64) int64 {
+	var have []media.Segment
+	tr.each(func(seg media.Segment) {
+		if seg.End() > start && seg.Start < end {
+			have = append(have, seg)
+		}
+	})
+	sort.Slice(have, func(i, j int) bool { return have[i].Start < have[j].Start })
+	missing := int64(0)
+	if tr.gone.number >= 0 {
+		start = max(start, tr.gone.end)
+	}
+	for _, seg := range have {
+		missing += max(0, seg.Start-start)
+		start = max(start, seg.End())
+	}
+	return missing + max(0, end-start)
+}
+
+// endless is the end of a segment that is not known yet.
+const endless = math.MaxInt64
 
 func (s *state) reserve(trackID string, start int64) error {
 	r := reservation{trackID, start}
@@ -197,7 +237,7 @@ func (s *state) reserve(trackID string, start int64) error {
 		return ErrDuplicate
 	}
 	if tr := s.tracks[trackID]; tr != nil {
-		if err := s.place(tr, start); err != nil {
+		if err := s.place(tr, start, endless); err != nil {
 			return err
 		}
 	}

@@ -324,6 +324,17 @@ func (t *Timeline) Reserve(trackID string, start int64) error {
 	return t.state.reserve(trackID, start)
 }
 
+// Uncovered returns how many ticks of [start, end) no segment of the track covers. What expired counts as covered.
+func (t *Timeline) Uncovered(trackID string, start, end int64) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr := t.state.tracks[trackID]
+	if tr == nil {
+		return max(0, end-start)
+	}
+	return tr.uncovered(start, end)
+}
+
 // Release gives up a reservation.
 func (t *Timeline) Release(trackID string, start int64) {
 	t.mu.Lock()
