@@ -280,10 +280,10 @@ func (n *names) listed(name string) (at string) {
 	return at
 }
 
-// programTime returns the UTC time that a playlist gives for the start of a media file, waiting a little for it; zero
-// when none says. since is what received returned when the file's upload began: where a file of the name was taken
-// before, what older playlists say is of that one, which an encoder sent before it was restarted.
-func (n *names) programTime(ctx context.Context, name string, since int) (at time.Time) {
+// entry returns what a playlist says of a media file, waiting a little for it; zero when none lists it. since is what received
+// returned when the file's upload began: where a file of the name was taken before, what older playlists say is of that one,
+// which an encoder sent before it was restarted.
+func (n *names) entry(ctx context.Context, name string, since int) (s manifest.Segment) {
 	n.until(ctx, patiencePlaylist, func() bool {
 		_, again := n.files.m[name]
 		for where, p := range n.playlists.m {
@@ -292,14 +292,14 @@ func (n *names) programTime(ctx context.Context, name string, since int) (at tim
 			}
 			for i := range p.Segments {
 				if resolve(where, p.Segments[i].URI) == name {
-					at = p.Segments[i].ProgramDateTime
+					s = p.Segments[i]
 					return true
 				}
 			}
 		}
 		return false
 	})
-	return at
+	return s
 }
 
 // received returns how many playlists have come.

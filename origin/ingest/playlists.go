@@ -15,6 +15,7 @@ import (
 
 	"headwater/origin/ingest/demux"
 	"headwater/origin/ingest/manifest"
+	"headwater/packager/media"
 )
 
 // Limits of a playlist or MPD in bytes, unpacked.
@@ -93,11 +94,31 @@ func (p *push) programTime(ctx context.Context) func() time.Time {
 	if p.hls() && !p.timed {
 		return func() time.Time {
 			p.timed = true
-			return p.in.names.programTime(ctx, p.name, p.heard)
+			return p.in.names.entry(ctx, p.name, p.heard).ProgramDateTime
 		}
 	}
 	return noProgramTime
 }
+
+// unusual is the share of a segment's usual duration (one in unusual) from which on another duration is not believed
+// before the playlist was asked.
+const unusual = 8
+
+// lastLonger makes the last picture of a fragment whose end the upload does not show last as long as the playlist says. The
+// playlist is asked only where the segment seems to be no usual one: it may come late.
+func (p *push) lastLonger(ctx context.Context, f *demux.Fragment) {
+	length, usual := media.At(f.Duration(), f.Track.Timescale).Duration(), p.tl.Step()
+	if !f.OpenEnd || abs(length-usual) <= usual/unusual {
+		return
+	}
+	more := p.in.names.entry(ctx, p.name, p.heard).Duration - length
+	if more > 0 && more <= longestStill {
+		f.Samples[len(f.Samples)-1].Duration += uint32(media.FromDuration(more).Round(f.Track.Timescale))
+	}
+}
+
+// longestStill is how much longer the last picture of a segment may last than is usual because a playlist says so.
+const longestStill = 10 * time.Second
 
 func noProgramTime() time.Time { return time.Time{} }
 

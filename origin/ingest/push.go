@@ -30,13 +30,14 @@ type push struct {
 	now     func() time.Time
 	log     *slog.Logger
 
-	init    *demux.Init // header in force
-	endless bool        // the upload began with its header: it is a stream to be cut, not a file
-	headed  bool        // that header came in this upload
-	heard   int         // playlists that were received before this upload
-	timed   bool        // a track of the file was placed: its others go with that one
-	anew    bool        // a track of the file is no copy though its place is taken
-	left    bool        // the other input took over in the middle of a file
+	init    *demux.Init   // header in force
+	endless bool          // the upload began with its header: it is a stream to be cut, not a file
+	headed  bool          // that header came in this upload
+	heard   int           // playlists that were received before this upload
+	timed   bool          // a track of the file was placed: its others go with that one
+	anew    bool          // a track of the file is no copy though its place is taken
+	left    bool          // the other input took over in the middle of a file
+	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
 }
@@ -228,6 +229,10 @@ func (p *push) ts(ctx context.Context) error {
 	}
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for i := range frags {
+		p.lastLonger(ctx, &frags[i])
+		p.whole = max(p.whole, media.At(frags[i].Duration(), frags[i].Track.Timescale).Duration())
+	}
+	for i := range frags {
 		f := &frags[i]
 		tr, c, err := p.track(ctx, variant, f, true)
 		if err != nil {
@@ -327,8 +332,8 @@ func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error
 
 // stampOf returns the source time of a fragment.
 func (p *push) stampOf(f *demux.Fragment) stamp {
-	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS, Usual: p.tl.Longest(),
-		Headed: p.headed}
+	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS,
+		Usual: max(p.tl.Longest(), p.whole), Headed: p.headed}
 }
 
 // accepted counts and tells of a segment that became visible.

@@ -61,6 +61,7 @@ type Fragment struct {
 	// adds that multiple, converted, to Time. Time itself is PTS in ticks of the track, not unwrapped against other uploads.
 	Clock33 bool
 	PTS     int64 // 90 kHz
+	OpenEnd bool  // MPEG-TS: nothing in the upload bears out how long the last picture lasts
 	Lost    int   // MPEG-TS: packets and frames of the track that are missing or were left out, 0 when all is well
 }
 

@@ -23,20 +23,21 @@ func TestTheLastPictureLastsUntilTheEndOfTheSegment(t *testing.T) {
 		delay    int64   // frames by which decode times run ahead
 		from, to int64   // of the audio, in frames of 40 ms from the first picture; none when equal
 		want     int64   // duration of the video in frames
+		open     bool    // nothing bears that out
 	}{
-		{"as it does in a still scene", []int64{0, 1, 2}, 0, 0, 50, 50},
-		{"as it does in a scene that was still before", []int64{0, 45, 46}, 0, 0, 50, 50},
-		{"though it is the only one", []int64{0}, 0, 0, 50, 50},
-		{"that comes a picture later", []int64{0, 1, 2, 3}, 0, 0, 5, 5},
-		{"whose pictures are reordered", []int64{0, 3, 1, 2}, 2, -2, 48, 50},
-		{"although the audio began earlier", []int64{0, 1}, 0, -10, 50, 50},
-		{"as usual, where no audio says otherwise", []int64{0, 45, 46}, 0, 0, 0, 47},
-		{"as usual, not as the still picture before it", []int64{0, 1, 2, 40}, 0, 0, 0, 41},
-		{"as usual, at another rate than declared", []int64{0, 2, 4, 6}, 0, 0, 0, 8},
-		{"as usual, with audio of the same length", every(50), 0, 0, 50, 50},
-		{"as usual, with audio that lies earlier in the stream", every(50), 0, -8, 42, 50},
-		{"as usual, with audio that lies later in the stream", every(50), 0, 8, 58, 50},
-		{"as usual, where video is at its end", []int64{0, 1, 2}, 0, 0, 300, 3},
+		{"as it does in a still scene", []int64{0, 1, 2}, 0, 0, 50, 50, false},
+		{"as it does in a scene that was still before", []int64{0, 45, 46}, 0, 0, 50, 50, false},
+		{"though it is the only one", []int64{0}, 0, 0, 50, 50, false},
+		{"that comes a picture later", []int64{0, 1, 2, 3}, 0, 0, 5, 5, false},
+		{"whose pictures are reordered", []int64{0, 3, 1, 2}, 2, -2, 48, 50, false},
+		{"although the audio began earlier", []int64{0, 1}, 0, -10, 50, 50, false},
+		{"as usual, where no audio says otherwise", []int64{0, 45, 46}, 0, 0, 0, 47, true},
+		{"as usual, not as the still picture before it", []int64{0, 1, 2, 40}, 0, 0, 0, 41, true},
+		{"as usual, at another rate than declared", []int64{0, 2, 4, 6}, 0, 0, 0, 8, true},
+		{"as usual, with audio of the same length", every(50), 0, 0, 50, 50, false},
+		{"as usual, with audio that lies earlier in the stream", every(50), 0, -8, 42, 50, true},
+		{"as usual, with audio that lies later in the stream", every(50), 0, 8, 58, 50, true},
+		{"as usual, where video is at its end", []int64{0, 1, 2}, 0, 0, 300, 3, false},
 	} {
 		for start, name := range map[int64]string{20 * frameTime: "", clockPeriod - 25*frameTime: ", over the wrap of the clock"} {
 			t.Run(c.name+name, func(t *testing.T) {
@@ -57,6 +58,7 @@ func TestTheLastPictureLastsUntilTheEndOfTheSegment(t *testing.T) {
 				}
 				frags, _ := tracks(t, m.bytes())
 				require.EqualValues(t, c.want*frameTime, frags[media.Video].Duration())
+				require.Equal(t, c.open, frags[media.Video].OpenEnd)
 			})
 		}
 	}

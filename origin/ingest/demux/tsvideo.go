@@ -274,18 +274,24 @@ func reachAudio(v *Fragment, all []Fragment) {
 	if r := v.Track.Config.FrameRate; r.Den != 0 {
 		picture = pictureTicks(r)
 	}
+	end := v.PTS + v.Duration() - v.Reorder // by decode times, in whose order streams are multiplexed
+	v.OpenEnd = true
 	missing := int64(0)
 	for i := range all {
 		a := &all[i]
 		if a.Track.Kind != media.Audio {
 			continue
 		}
-		length := media.At(a.Duration()-int64(a.Samples[len(a.Samples)-1].Duration), a.Track.Timescale).Round(clockRate)
-		if length-v.Duration() < picture/2 {
-			continue
+		frame := media.At(int64(a.Samples[len(a.Samples)-1].Duration), a.Track.Timescale).Round(clockRate)
+		length := media.At(a.Duration(), a.Track.Timescale).Round(clockRate) - frame
+		beyond := unwrap(a.PTS, v.PTS) + length - end
+		switch {
+		case beyond < -frame-picture: // it is behind
+		case beyond < picture/2:
+			v.OpenEnd = false
+		case length-v.Duration() >= picture/2:
+			v.OpenEnd, missing = false, max(missing, beyond)
 		}
-		end := v.PTS + v.Duration() - v.Reorder // by decode times, in whose order streams are multiplexed
-		missing = max(missing, unwrap(a.PTS, v.PTS)+length-end)
 	}
 	if missing >= picture/2 && missing <= maxJump {
 		last.Duration += uint32((missing + picture - 1) / picture * picture)
