@@ -31,8 +31,8 @@ const (
 // Fragment.Lost.
 //
 // It returns ErrTruncated when the body ends inside a packet, ErrMalformed (no programme, no sync sample, times that
-// jump), ErrNoInit when the video carries no parameter sets, ErrUnsupported when no stream can be packaged or the
-// packets are scrambled, ErrTooLarge, or the error of the underlying reader.
+// jump), ErrNoInit when the video carries no parameter sets, ErrUnsupported when no stream or none of the audio can be
+// packaged or the packets are scrambled, ErrTooLarge, or the error of the underlying reader.
 func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -54,6 +54,9 @@ func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
 	}
 	streams, err := readTables(packets)
 	if err != nil {
+		return nil, err
+	}
+	if err := refuseSilence(streams); err != nil {
 		return nil, err
 	}
 	if err := readPES(packets, streams); err != nil {
@@ -193,6 +196,7 @@ const (
 type stream struct {
 	pid      uint16
 	codec    codec
+	refused  string // what the stream is, where it is audio that cannot be packaged
 	language string // three letters, empty when not given
 	units    []unit
 	lost     int
@@ -223,6 +227,10 @@ func newStream(es *astits.PMTElementaryStream) *stream {
 		s.codec = ac3
 	case 0x87:
 		s.codec = eac3
+	case 0x03, 0x04:
+		s.refused = "MPEG-1 or MPEG-2 audio"
+	case 0x11:
+		s.refused = "AAC in LATM"
 	}
 	for _, d := range es.ElementaryStreamDescriptors {
 		if d == nil {
@@ -244,6 +252,24 @@ func newStream(es *astits.PMTElementaryStream) *stream {
 		}
 	}
 	return s
+}
+
+// refuseSilence refuses a programme that would lose all its sound, which nobody would be told of otherwise.
+func refuseSilence(streams []*stream) error {
+	var refused *stream
+	for _, s := range streams {
+		switch s.codec {
+		case aacADTS, ac3, eac3:
+			return nil
+		}
+		if s.refused != "" {
+			refused = s
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s on PID %d: audio has to be AAC in ADTS, AC-3 or E-AC-3", ErrUnsupported, refused.refused, refused.pid)
 }
 
 // readPES collects the PES packets of the streams.
