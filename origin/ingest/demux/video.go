@@ -42,6 +42,9 @@ func (e *entry) avcPicture(nalu []byte) (err error) {
 			err = fmt.Errorf("%w: H.264 sequence parameter set: %v", ErrMalformed, p)
 		}
 	}()
+	if err := checkHRD(nalu); err != nil {
+		return err
+	}
 	sps, err := avc.ParseSPSNALUnit(nalu, true)
 	if err != nil {
 		return fmt.Errorf("%w: H.264 sequence parameter set: %w", ErrMalformed, err)
