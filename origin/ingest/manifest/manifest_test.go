@@ -4,11 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // encode runs ffmpeg on three seconds of a test picture and a tone in an empty directory and returns it.
@@ -205,6 +207,52 @@ func TestMPDForms(t *testing.T) {
 		_, err := ParseMPD(mpd(`<Period><AdaptationSet>` + strings.Repeat(`<Representation/>`, 501) + `</AdaptationSet></Period>`))
 		require.ErrorIs(t, err, ErrTooLarge)
 	})
+}
+
+func TestTemplatesMatchWhatTheyMake(t *testing.T) {
+	open := map[string]string{"$Number$": "[0-9]{1,20}", "$Number%03d$": "[0-9]{3,20}", "$Time$": "-?[0-9]{1,20}"}
+	pieces := []string{"$Number$", "$Number%03d$", "$Time$", "a", "-", "7", "77.m4s"}
+	rapid.Check(t, func(t *rapid.T) {
+		picked := rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 6).Draw(t, "template")
+		numbers, pattern := 0, "^"
+		for _, p := range picked {
+			if re, ok := open[p]; ok {
+				numbers++
+				pattern += re
+			} else {
+				pattern += regexp.QuoteMeta(p)
+			}
+		}
+		r := Representation{ID: "v"}
+		p, err := r.expand(strings.Join(picked, ""), true)
+		if numbers > maxNumbers {
+			require.ErrorIs(t, err, ErrMalformed)
+			return
+		}
+		require.NoError(t, err)
+		name := rapid.StringMatching("[-a0-9]{0,12}(77.m4s)?|"+pattern[1:]).Draw(t, "name")
+		require.Equal(t, regexp.MustCompile(pattern+"$").MatchString(name), p.match(name), "%s of %v", name, picked)
+	})
+	t.Run("in a time that does not grow with the ways to match", func(t *testing.T) {
+		r := Representation{}
+		p, err := r.expand("$Time$$Time$$Time$$Time$x", true)
+		require.NoError(t, err)
+		require.False(t, p.match(strings.Repeat("1", 600)))
+		require.True(t, p.match(strings.Repeat("1", 80)+"x"))
+		require.False(t, p.match(strings.Repeat("1", 81)+"x"))
+	})
+}
+
+func TestAnMPDIsBoundedInMemory(t *testing.T) {
+	list := strings.Repeat(`<SegmentURL media="old.m4s"/>`, 1000) + `<SegmentURL media="new.m4s"/>`
+	m, err := ParseMPD([]byte(`<MPD><Period><AdaptationSet><Representation id="v"><SegmentList>` + list + `</SegmentList></Representation></AdaptationSet></Period></MPD>`))
+	require.NoError(t, err)
+	r := &m.Representations[0]
+	require.True(t, r.Media("new.m4s"))
+	require.LessOrEqual(t, r.Size(), 64*40+512)
+	_, err = ParseMPD([]byte(`<MPD><Period><AdaptationSet><Representation id="` + strings.Repeat("v", 2000) +
+		`"><SegmentTemplate media="$RepresentationID$.m4s"/></Representation></AdaptationSet></Period></MPD>`))
+	require.ErrorIs(t, err, ErrMalformed)
 }
 
 func FuzzParsePlaylist(f *testing.F) {

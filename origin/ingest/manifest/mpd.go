@@ -3,7 +3,7 @@ package manifest
 import (
 	"encoding/xml"
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,13 +26,22 @@ type Representation struct {
 	Bandwidth     int    // bit/s
 	Init          string // name of the initialization segment relative to the MPD, "" when there is none
 
-	media  *regexp.Regexp  // of the media template, base included
-	listed map[string]bool // of a SegmentList
+	media  pattern  // of the media template, base included
+	listed []string // of a SegmentList: the newest
 }
 
 // Media reports whether name, relative to the MPD, is a media segment of r.
 func (r *Representation) Media(name string) bool {
-	return r.listed[name] || r.media != nil && r.media.MatchString(name)
+	return slices.Contains(r.listed, name) || r.media.match(name)
+}
+
+// Size returns how many bytes of memory r takes, roughly.
+func (r *Representation) Size() int {
+	size := 256 + len(r.ID) + len(r.AdaptationSet) + len(r.Language) + len(r.Codecs) + len(r.Init) + r.media.size()
+	for _, name := range r.listed {
+		size += 16 + len(name)
+	}
+	return size
 }
 
 // The parts of an MPD that are read. Attributes of SegmentTemplate are inherited one by one (5.3.9.1).
@@ -84,8 +93,11 @@ type (
 	}
 )
 
-// maxRepresentations bounds what one MPD may list.
-const maxRepresentations = 500
+// Bounds of what one MPD may list.
+const (
+	maxRepresentations = 500
+	maxListed          = 64 // names of a SegmentList: the newest, which are those still to be looked up
+)
 
 // ParseMPD parses an uncompressed MPD. It returns ErrMalformed or ErrTooLarge.
 func ParseMPD(b []byte) (*MPD, error) {
@@ -171,90 +183,13 @@ func (doc *mpdXML) representation(p *periodXML, set *setXML, rep *repXML, i int)
 		if l.Init.Source != "" {
 			r.Init = resolve(base, l.Init.Source)
 		}
-		r.listed = make(map[string]bool, len(l.Segment))
-		for _, s := range l.Segment {
-			if s.Media != "" {
-				r.listed[resolve(base, s.Media)] = true
+		for _, s := range l.Segment[max(0, len(l.Segment)-maxListed):] {
+			if name := resolve(base, s.Media); name != "" && len(name) <= maxExpanded {
+				r.listed = append(r.listed, name)
 			}
 		}
 	}
 	return r, nil
-}
-
-// named expands the templates of r.
-func (r *Representation) named(base string, t templateXML) error {
-	if name := resolve(base, t.Init); name != "" {
-		name, err := r.expand(name, func(s string) string { return s }, false)
-		if err != nil {
-			return err
-		}
-		r.Init = name
-	}
-	if name := resolve(base, t.Media); name != "" {
-		pattern, err := r.expand(name, regexp.QuoteMeta, true)
-		if err != nil {
-			return err
-		}
-		if r.media, err = regexp.Compile("^" + pattern + "$"); err != nil {
-			return fmt.Errorf("%w: template %q: %w", ErrMalformed, t.Media, err)
-		}
-	}
-	return nil
-}
-
-// maxTemplate is the longest template that is expanded, bytes.
-const maxTemplate = 512
-
-// maxNumbers bounds the numbers in a template: each makes the matcher larger.
-const maxNumbers = 4
-
-// expand replaces the identifiers of a template (5.3.9.4.4). Literal text goes through quote; with number,
-// $Number$, $Time$ and $SubNumber$ become patterns, without they are an error.
-func (r *Representation) expand(template string, quote func(string) string, number bool) (string, error) {
-	if len(template) > maxTemplate {
-		return "", fmt.Errorf("%w: template of %d bytes", ErrMalformed, len(template))
-	}
-	var b strings.Builder
-	numbers := 0
-	for {
-		before, rest, found := strings.Cut(template, "$")
-		b.WriteString(quote(before))
-		if !found {
-			return b.String(), nil
-		}
-		name, after, closed := strings.Cut(rest, "$")
-		if !closed {
-			return "", fmt.Errorf("%w: template ends in %q", ErrMalformed, "$"+name)
-		}
-		template = after
-		name, format, formatted := strings.Cut(name, "%")
-		width := 0
-		if formatted {
-			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(format, "0"), "d"))
-			if err != nil || n < 1 || n > 20 || !strings.HasSuffix(format, "d") {
-				return "", fmt.Errorf("%w: template format %q", ErrMalformed, "%"+format)
-			}
-			width = n
-		}
-		switch {
-		case name == "" && !formatted:
-			b.WriteString(quote("$"))
-		case name == "RepresentationID" && !formatted:
-			b.WriteString(quote(r.ID))
-		case name == "Bandwidth":
-			b.WriteString(quote(fmt.Sprintf("%0*d", width, r.Bandwidth)))
-		case number && numbers == maxNumbers:
-			return "", fmt.Errorf("%w: template with more than %d numbers", ErrMalformed, maxNumbers)
-		case number && (name == "Number" || name == "SubNumber"):
-			numbers++
-			fmt.Fprintf(&b, "[0-9]{%d,20}", max(width, 1))
-		case number && name == "Time":
-			numbers++
-			fmt.Fprintf(&b, "-?[0-9]{%d,20}", max(width, 1))
-		default:
-			return "", fmt.Errorf("%w: template identifier %q", ErrMalformed, "$"+name+"$")
-		}
-	}
 }
 
 func kindOf(contentType, repMime, setMime, codecs string) string {
