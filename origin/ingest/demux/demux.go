@@ -63,6 +63,9 @@ type Fragment struct {
 	PTS     int64 // 90 kHz
 	OpenEnd bool  // MPEG-TS: nothing in the upload bears out how long the last picture lasts
 	Lost    int   // MPEG-TS: packets and frames of the track that are missing or were left out, 0 when all is well
+	// Ignored, of the first fragment of an MPEG-TS upload, are the streams beside it that are not packaged, one readable
+	// reason each.
+	Ignored []string
 }
 
 // Duration returns the sum of the samples' durations in ticks.

@@ -44,6 +44,9 @@ type MP4Reader struct {
 	trafs   []traf  // of the last moof, waiting for its mdat
 	moofs   bool    // a moof was read
 	err     error
+
+	budget Budget
+	taken  int64 // bytes of budget
 }
 
 // trackState is what lasts over the fragments of a track in one upload.
@@ -96,6 +99,7 @@ func (m *MP4Reader) next() (Event, error) {
 		return Event{}, err
 	}
 	for {
+		m.give()
 		h, err := m.header()
 		if err != nil {
 			return Event{}, err
@@ -202,7 +206,7 @@ func (m *MP4Reader) hold(h boxHead) (box, error) {
 func (m *MP4Reader) read(b []byte, n int64, h boxHead) ([]byte, error) {
 	buf := bytes.NewBuffer(b)
 	buf.Grow(int(min(n, 64<<10)))
-	got, err := io.CopyN(buf, m.r, n)
+	got, err := io.CopyN(buf, held{m}, n)
 	m.pos += got
 	if err != nil {
 		return nil, m.ended(err, h.name, h.pos)

@@ -63,7 +63,11 @@ func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
 		return nil, err
 	}
 	count := map[media.Kind]int{}
+	var ignored []string
 	for _, s := range streams {
+		if s.codec == noCodec {
+			ignored = append(ignored, fmt.Sprintf("PID %d: %s", s.pid, s.name()))
+		}
 		if s.codec == noCodec || len(s.units) == 0 {
 			continue
 		}
@@ -81,6 +85,7 @@ func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: MPEG-TS without H.264, HEVC, AAC, AC-3 or E-AC-3", ErrUnsupported)
 	}
+	out[0].Ignored = ignored
 	for i := range out {
 		if out[i].Track.Kind == media.Video {
 			reachAudio(&out[i], out)
@@ -197,6 +202,7 @@ type stream struct {
 	pid      uint16
 	codec    codec
 	refused  string // what the stream is, where it is audio that cannot be packaged
+	kind     astits.StreamType
 	language string // three letters, empty when not given
 	units    []unit
 	lost     int
@@ -215,7 +221,7 @@ type unit struct {
 // Stream types (ISO/IEC 13818-1 table 2-34, ATSC A/53 for 0x81 and 0x87) and the descriptors that tell what a private
 // stream is (ETSI EN 300 468).
 func newStream(es *astits.PMTElementaryStream) *stream {
-	s := &stream{pid: es.ElementaryPID, cc: -1}
+	s := &stream{pid: es.ElementaryPID, kind: es.StreamType, cc: -1}
 	switch es.StreamType {
 	case 0x1b:
 		s.codec = h264
@@ -270,6 +276,24 @@ func refuseSilence(streams []*stream) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s on PID %d: audio has to be AAC in ADTS, AC-3 or E-AC-3", ErrUnsupported, refused.refused, refused.pid)
+}
+
+// name returns what people call a stream that is not packaged.
+func (s *stream) name() string {
+	switch s.kind {
+	case 0x01, 0x02:
+		return "MPEG-2 video"
+	case 0x05, 0x06:
+		return "private data"
+	case 0x15:
+		return "timed metadata"
+	case 0x86:
+		return "SCTE-35"
+	}
+	if s.refused != "" {
+		return s.refused
+	}
+	return fmt.Sprintf("stream type %#02x", uint8(s.kind))
 }
 
 // readPES collects the PES packets of the streams.
