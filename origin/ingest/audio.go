@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -70,7 +71,8 @@ type audioLane struct {
 	work    chan []demux.Fragment
 	done    chan struct{}
 	err     error // of the worker, valid once done is closed
-	held    []frame
+	waiting []frame
+	size    int64 // bytes of what waits
 	next    int64 // UTC ticks at which the last frame that was taken ended
 	started bool
 	at      placed // of the stream since it began or its clock jumped
@@ -81,6 +83,9 @@ type frame struct {
 	time int64 // UTC ticks
 	cmaf.Sample
 }
+
+// maxFrame is the longest that an audio sample may be: ten times an AAC frame at 8 kHz.
+const maxFrame = 1280 * time.Millisecond
 
 // patienceVideo is how many target durations of audio wait for a boundary that video should announce.
 const patienceVideo = 4
@@ -93,6 +98,11 @@ func newAudioLane(l *fileLane) *audioLane {
 
 // add hands the fragment to the lane's worker, which also wakes when video announces a boundary.
 func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
+	for i := range f.Samples {
+		if d := f.Samples[i].Duration; d == 0 || l.distance(int64(d)) > maxFrame {
+			return fmt.Errorf("%w: audio sample of %d ticks of 1/%d s", demux.ErrMalformed, d, l.track.Timescale)
+		}
+	}
 	var own bytes.Buffer // the worker reads it later
 	if err := l.hold(f, &own); err != nil {
 		return err
@@ -113,7 +123,7 @@ func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
 func (l *audioLane) run(ctx context.Context) {
 	defer close(l.done)
 	for {
-		changed, err := l.emit(ctx)
+		changed, err := l.emit(ctx, false)
 		if err != nil {
 			l.err = err
 			return
@@ -136,7 +146,7 @@ func (l *audioLane) run(ctx context.Context) {
 // take appends a fragment's frames to those that wait.
 func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
 	if !l.started || abs(l.distance(f.Time+l.shift-l.next)) > time.Second {
-		if err := l.flush(ctx, len(l.held)); err != nil {
+		if err := l.flush(ctx, len(l.waiting)); err != nil {
 			return err
 		}
 		at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
@@ -151,8 +161,12 @@ func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
 		if _, err := io.ReadFull(f.Body, s.Data); err != nil {
 			return err
 		}
-		l.held = append(l.held, frame{t, s})
+		l.waiting = append(l.waiting, frame{t, s})
+		l.size += int64(s.Size)
 		t += int64(s.Duration)
+	}
+	if l.size > l.limits.Fragment {
+		return fmt.Errorf("%w: %d bytes of audio wait for the end of their segment", demux.ErrTooLarge, l.size)
 	}
 	l.next = t
 	return nil
@@ -162,15 +176,16 @@ func (l *audioLane) distance(ticks int64) time.Duration {
 	return media.At(ticks, l.track.Timescale).Duration()
 }
 
-// emit stores what lies before the boundaries that are known, and returns a channel that is closed when there are more.
-func (l *audioLane) emit(ctx context.Context) (<-chan struct{}, error) {
+// emit stores what lies before the boundaries that are known, and returns a channel that is closed when there are more. With
+// ended there will be none.
+func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, error) {
 	for {
-		n := len(l.held)
+		n := len(l.waiting)
 		if n == 0 {
 			_, _, changed := l.cuts.after(media.Time{}, media.Time{})
 			return changed, nil
 		}
-		first, last := l.held[0], l.held[n-1]
+		first, last := l.waiting[0], l.waiting[n-1]
 		end := last.time + int64(last.Duration)
 		half := int64(first.Duration) / 2
 		ends, video, changed := l.cuts.after(media.At(first.time+half, l.track.Timescale), media.At(end+half, l.track.Timescale))
@@ -178,7 +193,7 @@ func (l *audioLane) emit(ctx context.Context) (<-chan struct{}, error) {
 		switch {
 		case len(ends) > 0:
 			at = ends[0].Round(l.track.Timescale)
-		case !video && end-first.time >= l.target, end-first.time >= patienceVideo*l.target:
+		case (ended || !video) && end-first.time >= l.target, end-first.time >= patienceVideo*l.target:
 			at = first.time + l.target
 			if g := l.tl.Grid(); g.Valid() {
 				number, _ := g.Number(media.At(first.time, l.track.Timescale))
@@ -188,7 +203,7 @@ func (l *audioLane) emit(ctx context.Context) (<-chan struct{}, error) {
 			return changed, nil
 		}
 		cut := 0
-		for cut < n && l.held[cut].time+half < at {
+		for cut < n && l.waiting[cut].time+half < at {
 			cut++
 		}
 		if err := l.flush(ctx, max(cut, 1)); err != nil {
@@ -202,8 +217,14 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
-	frames := l.held[:n]
-	l.held = append([]frame(nil), l.held[n:]...)
+	frames := l.waiting[:n]
+	l.waiting = append([]frame(nil), l.waiting[n:]...)
+	size := int64(0)
+	for i := range frames {
+		size += int64(frames[i].Size)
+	}
+	l.size -= size
+	defer l.held.Give(size)
 	last := frames[n-1]
 	s := l.stampAt(frames[0].time-l.shift, last.time+int64(last.Duration)-frames[0].time)
 	at, err := l.in.resume(ctx, l.track.ID, l.config, s, l.at)
@@ -267,5 +288,8 @@ func (l *audioLane) close(ctx context.Context, whole bool) error {
 	if l.err != nil || !whole {
 		return l.err
 	}
-	return l.flush(ctx, len(l.held))
+	if _, err := l.emit(ctx, true); err != nil {
+		return err
+	}
+	return l.flush(ctx, len(l.waiting))
 }

@@ -19,8 +19,9 @@ type patientBody struct {
 	idle  time.Duration
 	limit int64 // bytes; 0: none
 	count int64
-	err   error  // that ended the body, io.EOF included
-	held  *share // what is read stays in memory until the request ends; nil: it does not
+	err   error     // that ended the body, io.EOF included
+	until time.Time // when it is read no more; zero: as long as it lasts
+	held  *share    // what is read stays in memory until the request ends; nil: it does not
 
 	// Of bodies that a stopping server ends: see drains.
 	stream bool // uploaded to a Streams() URL
@@ -60,7 +61,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) && b.over() {
 		err = b.stopped()
 	}
-	if heldErr := b.held.take(int64(n)); heldErr != nil {
+	if heldErr := b.held.Take(int64(n)); heldErr != nil {
 		n, err = 0, heldErr
 	}
 	b.err = err
@@ -77,6 +78,9 @@ func (b *patientBody) prepare() (over bool) {
 		b.seen, b.heard = b.count, now
 	}
 	deadline, ends := b.end()
+	if !b.until.IsZero() && (!ends || b.until.Before(deadline)) {
+		deadline, ends = b.until, true
+	}
 	if ends && !now.Before(deadline) {
 		_ = b.ctl.SetReadDeadline(now) // net/http does not wait for the rest either
 		return true
@@ -182,14 +186,22 @@ func (b *patientBody) lastHeard() time.Time {
 	return b.heard
 }
 
-// maxDrain is how much of a body is read after its fate is known, so that the answer is not lost to a reset connection.
-const maxDrain = 8 << 20
+// How much of a body is read after its fate is known, so that the answer is not lost to a reset connection. A stream does
+// not end by itself, and its encoder is to notice.
+const (
+	maxDrain   = 8 << 20
+	drainGrace = 2 * time.Second
+)
 
 func (b *patientBody) drain() {
-	if b.err == nil {
-		b.held = nil // what is thrown away is not held
-		_, _ = io.CopyN(io.Discard, b, maxDrain)
+	if b.err != nil {
+		return
 	}
+	b.held = nil // what is thrown away is not held
+	if b.limit == 0 {
+		b.until = time.Now().Add(drainGrace)
+	}
+	_, _ = io.CopyN(io.Discard, b, maxDrain)
 }
 
 // drains are the uploads under way whose end is not known before: those that a stopping server ends. Uploads that turn out

@@ -21,22 +21,16 @@ type doubt struct {
 	stored media.Segment
 	at     placed
 	frags  []demux.Fragment // their bodies are held
-	held   share
+	size   int64            // bytes of them
 }
 
 // keep reads a fragment into memory.
 func (d *doubt) keep(p *push, f *demux.Fragment) error {
-	size := int64(0)
-	for i := range f.Samples {
-		size += int64(f.Samples[i].Size)
-	}
-	if err := d.held.take(size); err != nil {
+	own, buf := *f, bytes.Buffer{}
+	if err := p.hold(&own, &buf); err != nil {
 		return err
 	}
-	own := *f
-	if err := p.hold(&own, &bytes.Buffer{}); err != nil {
-		return err
-	}
+	d.size += int64(buf.Len())
 	own.Samples = slices.Clone(f.Samples)
 	d.frags = append(d.frags, own)
 	return nil
@@ -65,7 +59,7 @@ func (l *fileLane) contested(at placed, s stamp, now time.Time) (stored media.Se
 func (l *fileLane) resolve(ctx context.Context, whole bool) error {
 	d := l.doubt
 	l.doubt = nil
-	defer d.held.release()
+	defer l.held.Give(d.size)
 	if !whole || len(d.frags) == 0 {
 		return nil
 	}

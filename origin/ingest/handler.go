@@ -49,7 +49,7 @@ type Observer interface {
 type Options struct {
 	Idle      time.Duration // longest silence of a body: 60 s
 	MaxUpload int64         // bytes of one file; endless streams are not counted: 1 GiB
-	HeldBytes int64         // bytes of MPEG-TS uploads held at once, of which a channel alone gets half: 256 MiB
+	HeldBytes int64         // bytes of uploads held in memory at once, of which a channel alone gets half: 256 MiB
 	Limits    demux.Limits  // demux.DefaultLimits
 	Now       func() time.Time
 }
@@ -100,12 +100,8 @@ const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
 	// What is refused unread is read by net/http, for a while.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opt.Idle))
-	ch, err := h.dir.Resolve(id)
-	if err == nil {
-		// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
-		err = ch.Ingest.Credentials().Check(r).Err()
-	}
-	if err != nil {
+	// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
+	if err := h.allowed(r, id); err != nil {
 		// A request without credentials is how ffmpeg asks for the challenge; it is counted when it comes with wrong ones.
 		if r.Header.Get("Authorization") != "" {
 			h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
@@ -135,6 +131,15 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 	}
 }
 
+// allowed reports whether a request may push to a channel, as the configuration now in force has it.
+func (h *Handler) allowed(r *http.Request, id channel.ID) error {
+	ch, err := h.dir.Resolve(id)
+	if err != nil {
+		return err
+	}
+	return ch.Ingest.Credentials().Check(r).Err()
+}
+
 // upload receives a body and answers when what it made is durable.
 func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
 	log := reply.Logger(r.Context()).With("channel", id.String(), "input", number, "name", name)
@@ -148,12 +153,14 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	if r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload {
 		defer h.drains.watch(body)()
 	}
+	held := &share{of: h.held, id: id}
+	defer held.release()
 	if kindOf(name) == fileTS {
-		held := &share{of: h.held, id: id}
 		body.held = held
-		defer held.release()
 	}
-	err := h.receive(r, id, number, name, body, log)
+	p := &push{name: name, encoder: r.UserAgent(), body: body, held: held, limits: h.opt.Limits, now: h.opt.Now, log: log,
+		lanes: map[*demux.Track]lane{}, allowed: func() error { return h.allowed(r, id) }}
+	err := h.receive(r, id, number, p)
 	h.seen.Received(id, body.count)
 	err = body.explain(err)
 	if body.count == 0 && unframed(r) {
@@ -190,7 +197,7 @@ func unframed(r *http.Request) bool {
 }
 
 // receive finds out what is being uploaded and hands it to its receiver.
-func (h *Handler) receive(r *http.Request, id channel.ID, number int, name string, body *patientBody, log *slog.Logger) error {
+func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) error {
 	// Encoders close the connection after the last byte without waiting for the answer, which cancels the request's
 	// context: what was received whole is stored all the same.
 	ctx := context.WithoutCancel(r.Context())
@@ -202,9 +209,8 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 	if err != nil {
 		return err
 	}
-	p := &push{intake: t, in: in, name: name, encoder: r.UserAgent(), body: body, limits: h.opt.Limits, now: h.opt.Now,
-		log: log, heard: in.names.received(), lanes: map[*demux.Track]lane{}}
-	switch kindOf(name) {
+	p.intake, p.in, p.heard = t, in, in.names.received()
+	switch kindOf(p.name) {
 	case filePlaylist:
 		return p.playlist(ctx)
 	case fileMPD:
@@ -212,14 +218,14 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, name strin
 	case fileTS:
 		return p.ts(ctx)
 	case fileMP4:
-		if in.names.looksLikeInit(name) {
-			in.names.beginInit(name)
-			defer in.names.endInit(name)
+		if in.names.looksLikeInit(p.name) {
+			in.names.beginInit(p.name)
+			defer in.names.endInit(p.name)
 		}
 		return p.mp4(ctx)
 	default:
-		log.Info("upload ignored: nothing is made of files of this type")
-		_, err := io.Copy(io.Discard, body)
+		p.log.Info("upload ignored: nothing is made of files of this type")
+		_, err := io.Copy(io.Discard, p.body)
 		return err
 	}
 }
@@ -253,7 +259,7 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
 		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
-			held: h.held, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
+			inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
 			streams: map[string]*ongoing{}}
 		t.resumeActive()
 		h.channels[id] = t

@@ -2,13 +2,16 @@ package ingest
 
 import (
 	"fmt"
+	"io"
+	"math"
 	"sync"
 
 	"headwater/origin/channel"
 	"headwater/origin/reply"
 )
 
-// budget bounds the bytes of uploads that are held whole in memory, over all requests. A channel may hold as much as is
+// budget bounds the bytes of uploads that are held in memory, over all requests: MPEG-TS and manifests, and of MP4 what waits
+// to be whole. A channel may hold as much as is
 // left free, so that one alone, with however many uploads, leaves half of the budget to the others.
 type budget struct {
 	mu    sync.Mutex
@@ -28,8 +31,8 @@ type share struct {
 	held int64
 }
 
-// take adds n bytes, or returns an error that wraps reply.ErrMemory. It never waits.
-func (s *share) take(n int64) error {
+// Take adds n bytes, or returns an error that wraps reply.ErrMemory. It never waits.
+func (s *share) Take(n int64) error {
 	if s == nil || n == 0 {
 		return nil
 	}
@@ -45,17 +48,37 @@ func (s *share) take(n int64) error {
 	return nil
 }
 
-// release gives everything back.
-func (s *share) release() {
-	if s == nil {
+// Give gives n bytes back.
+func (s *share) Give(n int64) {
+	if s == nil || n == 0 {
 		return
 	}
 	b := s.of
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= s.held
-	if b.by[s.id] -= s.held; b.by[s.id] == 0 {
+	n = min(n, s.held)
+	s.held -= n
+	b.used -= n
+	if b.by[s.id] -= n; b.by[s.id] == 0 {
 		delete(b.by, s.id)
 	}
-	s.held = 0
+}
+
+// release gives everything back.
+func (s *share) release() { s.Give(math.MaxInt64) }
+
+// reading returns a reader of r whose bytes are held.
+func (s *share) reading(r io.Reader) io.Reader { return &heldReader{of: s, r: r} }
+
+type heldReader struct {
+	of *share
+	r  io.Reader
+}
+
+func (h *heldReader) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if heldErr := h.of.Take(int64(n)); heldErr != nil {
+		return 0, heldErr
+	}
+	return n, err
 }

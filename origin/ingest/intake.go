@@ -31,7 +31,6 @@ type intake struct {
 	cuts    *cuts
 	copies  *sync.Pool // of *[]byte, copyBuffer long
 	feed    *feed
-	held    *budget
 
 	mu                sync.Mutex
 	inputs            map[int]*input

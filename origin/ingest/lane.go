@@ -59,7 +59,7 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	l.from = f.Time
 	l.await(SegmentKey(l.id, l.track.ID, at.Start))
 	if stored, ok := l.contested(at, s, now); ok {
-		l.doubt = &doubt{stored: stored, at: at, held: share{of: l.held, id: l.id}}
+		l.doubt = &doubt{stored: stored, at: at}
 		return nil
 	}
 	l.timed = true
@@ -178,6 +178,7 @@ func newVideoLane(l *fileLane) *videoLane {
 
 // add takes a fragment apart at its sync samples, so that segments can begin at each.
 func (l *videoLane) add(ctx context.Context, f *demux.Fragment) error {
+	defer l.letGo()
 	if err := l.hold(f, &l.buf); err != nil {
 		return err
 	}
@@ -335,7 +336,19 @@ func (l *videoLane) close(ctx context.Context, whole bool) error {
 	return err
 }
 
-// hold reads a fragment's body into buf, so that a body cut off in the middle leaves nothing half written.
+// keptBuffer is the most bytes of a buffer that waits for the next fragment, and is not counted as held.
+const keptBuffer = 1 << 20
+
+// letGo gives back what hold took.
+func (l *videoLane) letGo() {
+	l.held.Give(int64(l.buf.Len()))
+	if l.buf.Reset(); l.buf.Cap() > keptBuffer {
+		l.buf = bytes.Buffer{}
+	}
+}
+
+// hold reads a fragment's body into buf, so that a body cut off in the middle leaves nothing half written. The upload holds
+// as many bytes more as are in buf then.
 func (p *push) hold(f *demux.Fragment, buf *bytes.Buffer) error {
 	size := int64(0)
 	for i := range f.Samples {
@@ -345,7 +358,7 @@ func (p *push) hold(f *demux.Fragment, buf *bytes.Buffer) error {
 		return fmt.Errorf("%w: fragment of %d bytes in an endless stream", demux.ErrTooLarge, size)
 	}
 	buf.Reset()
-	n, err := buf.ReadFrom(f.Body) // memory grows with what arrives
+	n, err := buf.ReadFrom(p.held.reading(f.Body)) // memory grows with what arrives
 	if err != nil {
 		return err
 	}

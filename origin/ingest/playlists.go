@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -24,8 +25,8 @@ const (
 	maxText     = 256 << 10 // to be read back
 )
 
-// readManifest reads a playlist or MPD, packed with gzip or not.
-func readManifest(body io.Reader) ([]byte, error) {
+// readManifest reads a playlist or MPD, packed with gzip or not, into held memory.
+func readManifest(body io.Reader, held *share) ([]byte, error) {
 	br := bufio.NewReader(body)
 	var r io.Reader = br
 	if magic, _ := br.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -35,9 +36,10 @@ func readManifest(body io.Reader) ([]byte, error) {
 		}
 		r = gz
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	data, err := io.ReadAll(held.reading(io.LimitReader(r, maxManifest+1)))
+	var corrupt flate.CorruptInputError
 	switch {
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &corrupt):
 		return nil, fmt.Errorf("%w: gzip: %w", demux.ErrMalformed, err)
 	case err != nil:
 		return nil, err
@@ -50,7 +52,7 @@ func readManifest(body io.Reader) ([]byte, error) {
 // playlist receives an HLS playlist. Playlists are advisory: they tell which files belong together, the encoder's
 // wall clock and languages; times and durations come from the media.
 func (p *push) playlist(ctx context.Context) error {
-	data, err := readManifest(p.body)
+	data, err := readManifest(p.body, p.held)
 	if err != nil || len(data) == 0 {
 		return err
 	}
@@ -75,7 +77,7 @@ func (p *push) playlist(ctx context.Context) error {
 
 // mpd receives a DASH manifest: it tells which init segment belongs to which media.
 func (p *push) mpd() error {
-	data, err := readManifest(p.body)
+	data, err := readManifest(p.body, p.held)
 	if err != nil || len(data) == 0 {
 		return err
 	}

@@ -29,6 +29,8 @@ type push struct {
 	limits  demux.Limits
 	now     func() time.Time
 	log     *slog.Logger
+	held    *share       // what of it waits in memory
+	allowed func() error // asks again whether it may go on
 
 	init    *demux.Init   // header in force
 	endless bool          // the upload began with its header: it is a stream to be cut, not a file
@@ -63,6 +65,7 @@ func (p *push) mp4(ctx context.Context) error {
 		}
 	}
 	r := demux.NewMP4Reader(br, p.init, p.limits)
+	r.Charge(p.held)
 	defer p.leave()
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for empty := true; ; empty = false {
@@ -138,6 +141,9 @@ func (p *push) expect(in *demux.Init) {
 
 // fragment hands a fragment to the lane of its track.
 func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
+	if err := p.allowed(); err != nil {
+		return err
+	}
 	if p.left {
 		return nil // the reader skips the fragment's body
 	}

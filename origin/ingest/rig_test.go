@@ -39,6 +39,7 @@ type rig struct {
 	engine  *mem.Engine
 	faults  *faults
 	channel *channel.Channel
+	gone    error // instead of the channel
 	options Options
 	tl      *timeline.Timeline
 	h       *Handler
@@ -66,7 +67,11 @@ func (g *rig) restart() {
 	g.h = New(g, storage.New(g.faults, storage.Options{}), g, g.options)
 }
 
-func (g *rig) Resolve(channel.ID) (*channel.Channel, error) { return g.channel, nil }
+func (g *rig) Resolve(channel.ID) (*channel.Channel, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.channel, g.gone
+}
 
 func (g *rig) Live(context.Context, channel.ID) (*channel.Channel, *timeline.Timeline, error) {
 	return g.channel, g.tl, nil
@@ -166,7 +171,8 @@ func table() reply.Table {
 	}
 	return reply.Table{line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
 		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed"),
-		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead"), line(timeline.ErrOverlap, 409, "overlap")}
+		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead"), line(timeline.ErrOverlap, 409, "overlap"),
+		line(channel.ErrNotFound, 404, "no_channel")}
 }
 
 func (g *rig) handler(input int) http.Handler {
