@@ -210,6 +210,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 		return err
 	}
 	p.intake, p.in, p.heard = t, in, in.names.received()
+	defer p.written()
 	switch kindOf(p.name) {
 	case filePlaylist:
 		return p.playlist(ctx)
@@ -259,7 +260,7 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
 		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
-			inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
+			writing: writing{by: map[string]int{}}, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
 			streams: map[string]*ongoing{}}
 		t.resumeActive()
 		h.channels[id] = t
@@ -314,13 +315,21 @@ func objectName(rest string, u *url.URL) (string, error) {
 	return cmp.Or(name, "main"), nil
 }
 
-// streamName returns the track's name of a DASH-IF ingest URL, "video" of "Streams(video.cmfv)".
-func streamName(name string) (string, bool) {
+// insideStream returns what stands between the parentheses of a DASH-IF ingest URL, "video.cmfv" of "Streams(video.cmfv)".
+func insideStream(name string) (string, bool) {
 	base := path.Base(name)
 	if len(base) < len("Streams()") || !strings.EqualFold(base[:8], "Streams(") || !strings.HasSuffix(base, ")") {
 		return "", false
 	}
-	base = base[8 : len(base)-1]
+	return base[8 : len(base)-1], true
+}
+
+// streamName returns the track's name of a DASH-IF ingest URL, "video" of "Streams(video.cmfv)".
+func streamName(name string) (string, bool) {
+	base, ok := insideStream(name)
+	if !ok {
+		return "", false
+	}
 	if k := kindOf(base); k != fileMP4 {
 		return base, true // a dot that is part of the name
 	}

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +30,7 @@ type intake struct {
 	cuts    *cuts
 	copies  *sync.Pool // of *[]byte, copyBuffer long
 	feed    *feed
+	writing writing
 
 	mu                sync.Mutex
 	inputs            map[int]*input
@@ -173,16 +173,15 @@ func (p *push) keep(ctx context.Context, data []byte) error {
 	return err
 }
 
-// forget deletes a kept file that is not remembered any more.
-func (p *push) forget(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
+// forget deletes kept files that are not remembered any more.
+func (p *push) forget(ctx context.Context, files ...string) error {
+	for _, name := range files {
+		err := p.store.Delete(ctx, storage.Key{Container: fileContainer, Path: p.filePrefix(p.in.number) + name})
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
 	}
-	err := p.store.Delete(ctx, storage.Key{Container: fileContainer, Path: p.filePrefix(p.in.number) + name})
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // recall reads the kept files and the names of an input.
@@ -199,17 +198,14 @@ func (t *intake) recall(ctx context.Context, in *input) error {
 		}
 		if isPlaylist(name) {
 			if pl, err := manifest.ParsePlaylist(data); err == nil {
-				in.names.setLanguages(name, pl)
+				in.names.setMaster(name, pl)
 				in.names.setText(name, data)
 			}
 		} else if header, err := demux.ParseInit(data); err == nil {
 			in.names.setInit(name, header)
 		}
 	}
-	var saved savedNames
-	if raw := t.tl.Noted(in.namesKey()); raw != nil && json.Unmarshal(raw, &saved) == nil {
-		in.names.restore(saved)
-	}
+	in.names.restore(t.tl.Noted(in.namesKey()))
 	return nil
 }
 
@@ -220,17 +216,6 @@ func (t *intake) read(ctx context.Context, key storage.Key) ([]byte, error) {
 	}
 	defer obj.Body.Close()
 	return io.ReadAll(io.LimitReader(obj.Body, 8<<20))
-}
-
-func (in *input) namesKey() string { return in.noteKey() + "/names" }
-
-// rememberNames journals what the names have learned.
-func (in *input) rememberNames(ctx context.Context) error {
-	raw, err := json.Marshal(in.names.saved())
-	if err != nil {
-		return fmt.Errorf("encode names: %w", err)
-	}
-	return in.tl.Note(ctx, in.namesKey(), raw)
 }
 
 func (in *input) clock() string {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,62 +17,69 @@ const (
 	patiencePlaylist = 500 * time.Millisecond // for the playlist that lists a segment
 	patienceGuess    = 1500 * time.Millisecond
 	patienceInit     = 10 * time.Second // for an init segment
-	maxNames         = 256              // of each kind that an input may make us remember
-	maxTexts         = 32               // playlists that can be read back
-	maxListed        = 64               // segments of a playlist: the newest, which are those still to be looked up
-	maxTaken         = 16 * maxListed   // media files: those that the playlists of a ladder still list
+	patienceOwn      = time.Second      // for the header of a Streams() URL, which comes before its media or was lost
+	patienceHang     = time.Second      // for an init segment that is being sent again, or a segment and a half if longer
 )
 
-// recent is a map that keeps the names that were set last.
-type recent[V any] struct {
-	most  int
-	m     map[string]V
-	order []string // oldest first
-}
-
-func newRecent[V any](most int) recent[V] { return recent[V]{most: most, m: map[string]V{}} }
-
-// set returns the name that had to go, "" when there was room.
-func (r *recent[V]) set(name string, v V) (gone string) {
-	if _, have := r.m[name]; have {
-		r.order = slices.DeleteFunc(r.order, func(s string) bool { return s == name })
-	} else if len(r.m) >= r.most {
-		gone, r.order = r.order[0], r.order[1:]
-		delete(r.m, gone)
-	}
-	r.m[name] = v
-	r.order = append(r.order, name)
-	return gone
-}
+// How much an input may make us remember.
+const (
+	maxNames     = 256            // of each kind
+	maxTexts     = 32             // playlists that can be read back
+	maxListed    = 64             // segments of a playlist: the newest, which are those still to be looked up
+	maxTaken     = 16 * maxListed // media files: those that the playlists of a ladder still list
+	maxURI       = 4 << 10        // bytes of a reference in a playlist; three for each of a name, and where it stands
+	maxInits     = 8 << 20        // bytes of init segments, which have one or two thousand
+	maxPlaylists = 4 << 20        // bytes of what playlists list: 64 variants of 64 segments with names of 200 bytes have a quarter
+	maxMPDs      = 8
+	maxMPDBytes  = 2 << 20
+)
 
 // names knows what the files of one input are to each other: which init segment a media file needs, which playlist lists
 // it. Paths are relative to the input and clean.
 type names struct {
 	mu        sync.Mutex
 	inits     recent[*demux.Init]
-	opening   map[string]int    // init segments whose upload is under way
-	guessed   map[string]string // directory and stem of a media file to its init segment, where nothing says so
-	playlists recent[*manifest.Playlist]
-	told      map[string]int   // path of a playlist to the tale of playlists that it was
-	tale      int              // playlists received
+	refused   recent[string]      // init segments that nothing can be made of, and why
+	opening   map[string]*opening // init segments whose upload is under way
+	guessed   map[string]string   // stemKey of a media file to its init segment, where nothing says so
+	playlists recent[playlist]
+	tale      int              // media playlists received
 	files     recent[struct{}] // media files that were taken
 	mpds      recent[*manifest.MPD]
-	stems     recent[string] // directory and stem of a media file to the variant it was once found to belong to
-	called    recent[string] // path of a playlist to the variant of its files, where that is not made from the path
-	languages recent[string] // of media playlists, as multivariant playlists say
-	texts     recent[[]byte] // playlists and MPDs as received last
-	changed   chan struct{}  // closed and replaced at every change
+	stems     recent[string]    // stemKey of a media file, streamKey of a stream, to the variant it was found to belong to
+	called    recent[string]    // path of a playlist to the variant of its files, where that is not made from the path
+	live      recent[struct{}]  // variants that media came of
+	heard     recent[time.Time] // variants of streams, and when a header or media last came
+	languages recent[string]    // of media playlists, as multivariant playlists say
+	masters   recent[struct{}]  // multivariant playlists, which are kept
+	texts     recent[[]byte]    // playlists and MPDs as received last
+	logged    recent[struct{}]  // what is logged once
+	changed   chan struct{}     // closed and replaced at every change
+
+	noting sync.Mutex // held while names are journaled
+	noted  []byte     // as journaled last
+}
+
+// opening is the upload of an init segment under way, or several.
+type opening struct {
+	count     int
+	outwaited bool // it hangs, or another one has ended meanwhile: media do not wait for it
 }
 
 func newNames() *names {
-	return &names{inits: newRecent[*demux.Init](maxNames), opening: map[string]int{}, guessed: map[string]string{},
-		playlists: newRecent[*manifest.Playlist](maxNames), told: map[string]int{}, files: newRecent[struct{}](maxTaken), mpds: newRecent[*manifest.MPD](maxNames),
-		stems: newRecent[string](maxNames), called: newRecent[string](maxNames), languages: newRecent[string](maxNames),
-		texts: newRecent[[]byte](maxTexts), changed: make(chan struct{})}
+	return &names{inits: newRecent[*demux.Init](maxNames, maxInits), refused: newRecent[string](maxNames, 0),
+		opening: map[string]*opening{}, guessed: map[string]string{}, playlists: newRecent[playlist](maxNames, maxPlaylists), files: newRecent[struct{}](maxTaken, 0),
+		mpds: newRecent[*manifest.MPD](maxMPDs, maxMPDBytes), stems: newRecent[string](maxNames, 0),
+		called: newRecent[string](maxNames, 0), live: newRecent[struct{}](maxNames, 0), heard: newRecent[time.Time](maxNames, 0),
+		languages: newRecent[string](maxNames, 0),
+		masters:   newRecent[struct{}](maxTexts, 0), texts: newRecent[[]byte](maxTexts, 0), logged: newRecent[struct{}](maxNames, 0),
+		changed: make(chan struct{})}
 }
 
 // stemKey is what the media files of one variant have in common.
-func stemKey(name string) string { return path.Dir(name) + "|" + mediaStem(name) }
+func stemKey(name string) string {
+	return dateless(path.Dir(name)) + "|" + dateless(mediaStem(name))
+}
 
 // update changes the names under the lock and wakes who waits.
 func (n *names) update(change func()) {
@@ -85,44 +90,84 @@ func (n *names) update(change func()) {
 	n.changed = make(chan struct{})
 }
 
-// until calls try, under the lock, at once and after every change until it succeeds, the time is up or ctx ends.
-func (n *names) until(ctx context.Context, limit time.Duration, try func() bool) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
+// until calls try, under the lock, at once, after every change and at each of the limits, in order, until it succeeds, the
+// last limit has passed or ctx ends. try is told how long it was waited.
+func (n *names) until(ctx context.Context, try func(waited time.Duration) bool, limits ...time.Duration) bool {
+	for began := time.Now(); ; {
+		waited := time.Since(began)
 		n.mu.Lock()
-		ok, changed := try(), n.changed
+		ok, changed := try(waited), n.changed
 		n.mu.Unlock()
 		if ok {
 			return true
 		}
+		for len(limits) > 0 && waited >= limits[0] {
+			limits = limits[1:]
+		}
+		if len(limits) == 0 {
+			return false
+		}
+		timer := time.NewTimer(limits[0] - waited)
 		select {
 		case <-changed:
 		case <-timer.C:
-			return false
 		case <-ctx.Done():
+			timer.Stop()
 			return false
 		}
+		timer.Stop()
 	}
 }
 
-// setInit remembers an init segment and returns the path of the one that is forgotten for it, "" for none.
-func (n *names) setInit(name string, in *demux.Init) (gone string) {
+// setInit remembers an init segment and returns the paths of those that are forgotten for it.
+func (n *names) setInit(name string, in *demux.Init) (gone []string) {
 	n.update(func() {
 		if n.inits.m[name] == nil {
 			clear(n.guessed)
 		}
-		gone = n.inits.set(name, in)
+		gone = n.inits.set(name, in, len(in.Raw))
+		n.refused.remove(name)
+		n.overtake(name)
 	})
 	return gone
 }
 
+// sameInit notes that a known init segment came again.
+func (n *names) sameInit(name string) { n.update(func() { n.overtake(name) }) }
+
+// overtake ends the waiting for an init segment that has come: what else is being sent under its name began earlier.
+func (n *names) overtake(name string) {
+	if o := n.opening[name]; o != nil {
+		o.outwaited = true
+	}
+}
+
+// refuseInit remembers that nothing can be made of an init segment, so that its media is answered at once.
+func (n *names) refuseInit(name, why string) {
+	n.update(func() {
+		n.inits.remove(name)
+		clear(n.guessed)
+		n.refused.set(name, why, 0)
+	})
+}
+
 // beginInit and endInit bracket the upload of a file that was an init segment before, or by its name is one.
-func (n *names) beginInit(name string) { n.update(func() { n.opening[name]++ }) }
+func (n *names) beginInit(name string) {
+	n.update(func() {
+		o := n.opening[name]
+		if o == nil {
+			o = &opening{}
+			n.opening[name] = o
+		}
+		o.count++
+		o.outwaited = false
+	})
+}
 
 func (n *names) endInit(name string) {
 	n.update(func() {
-		if n.opening[name]--; n.opening[name] <= 0 {
+		o := n.opening[name]
+		if o.count--; o.count <= 0 {
 			delete(n.opening, name)
 		}
 	})
@@ -138,58 +183,62 @@ func (n *names) looksLikeInit(name string) bool {
 	return ok
 }
 
-// setPlaylist remembers a media playlist and reports whether its path is new.
-func (n *names) setPlaylist(name string, p *manifest.Playlist) (fresh bool) {
-	p.Segments = slices.Clone(p.Segments[max(0, len(p.Segments)-maxListed):])
-	n.update(func() {
-		_, have := n.playlists.m[name]
-		delete(n.told, n.playlists.set(name, p))
-		n.tale++
-		n.told[name] = n.tale
-		fresh = !have
-	})
-	return fresh
-}
-
-func (n *names) setMPD(name string, m *manifest.MPD) {
-	n.update(func() { n.mpds.set(name, m) })
-}
-
 // initFor returns the init segment that the media file name needs, waiting for it to arrive. A header that came under
-// the very name of the media file, as every segment is put to one Streams() URL, is its own.
-func (n *names) initFor(ctx context.Context, name string) (*demux.Init, error) {
-	if own := n.inited(name); own != nil {
-		return own, nil
+// the very name of the media file, as every segment is put to one Streams() URL, is its own, and a Streams() URL has no
+// other. step is the duration of a segment, 0 when not known. Errors: demux.ErrNoInit; demux.ErrUnsupported when nothing
+// could be made of it.
+func (n *names) initFor(ctx context.Context, name string, step time.Duration) (found *demux.Init, err error) {
+	hang := min(max(patienceHang, step*3/2), patienceInit)
+	limits := []time.Duration{min(patienceGuess, hang), max(patienceGuess, hang), patienceInit}
+	_, stream := streamName(name)
+	if stream {
+		limits = []time.Duration{patienceOwn}
 	}
-	var found *demux.Init
-	find := func(guess bool) func() bool {
-		return func() bool {
-			at, sure := n.initPath(name)
-			if at == "" || n.opening[at] > 0 || n.inits.m[at] == nil || !sure && !guess {
+	ok := n.until(ctx, func(waited time.Duration) bool {
+		at := name
+		if !n.inits.has(name) && !n.refused.has(name) {
+			if stream {
 				return false
 			}
-			if !sure && len(n.guessed) < maxNames {
-				n.guessed[stemKey(name)] = at
+			if at = n.settled(name, waited, hang); at == "" {
+				return false
 			}
-			found = n.inits.m[at]
-			return true
 		}
+		found = n.inits.m[at]
+		if why, refused := n.refused.m[at]; refused {
+			err = fmt.Errorf("%w: the init segment of %s was refused: %s", demux.ErrUnsupported, name, why)
+		}
+		return true
+	}, limits...)
+	if !ok {
+		return nil, fmt.Errorf("%w: none arrived for %s within %s", demux.ErrNoInit, name, limits[len(limits)-1])
 	}
-	if !n.until(ctx, patienceGuess, find(false)) && !n.until(ctx, patienceInit-patienceGuess, find(true)) {
-		return nil, fmt.Errorf("%w: none arrived for %s within %s", demux.ErrNoInit, name, patienceInit)
+	return found, err
+}
+
+// settled returns the path of the init segment for a media file when there is nothing more to wait for, else "".
+func (n *names) settled(name string, waited, hang time.Duration) string {
+	at, sure := n.initPath(name)
+	if !n.inits.has(at) && !n.refused.has(at) || !sure && waited < patienceGuess {
+		return ""
 	}
-	return found, nil
+	if o := n.opening[at]; o != nil && !o.outwaited {
+		if waited < hang {
+			return ""
+		}
+		o.outwaited = true
+	}
+	if !sure && len(n.guessed) < maxNames {
+		n.guessed[stemKey(name)] = at
+	}
+	return at
 }
 
 // initPath returns the path of the init segment for a media file: what a manifest says (sure), what the names say
 // (sure), or else the only init segment in the directory.
 func (n *names) initPath(name string) (at string, sure bool) {
-	for at, p := range n.playlists.m {
-		for i := range p.Segments {
-			if s := &p.Segments[i]; s.Map != "" && resolve(at, s.URI) == name {
-				return resolve(at, s.Map), true
-			}
-		}
+	if _, f := n.listed(name, true, 0); f.init != "" {
+		return f.init, true
 	}
 	for at, m := range n.mpds.m {
 		for i := range m.Representations {
@@ -202,7 +251,7 @@ func (n *names) initPath(name string) (at string, sure bool) {
 	stem := mediaStem(name)
 	var only string
 	count := 0
-	for p := range n.inits.m {
+	for _, p := range append(n.refused.order[:len(n.refused.order):len(n.refused.order)], n.inits.order...) {
 		if path.Dir(p) != path.Dir(name) {
 			continue
 		}
@@ -217,101 +266,4 @@ func (n *names) initPath(name string) (at string, sure bool) {
 		return only, ok && s == stem || n.guessed[stemKey(name)] == only
 	}
 	return "", false
-}
-
-// variant returns the name under which the tracks of an HLS media file are known, the same before and after a restart of
-// the encoder or of the server: that of the playlist that lists it, of the playlist whose name it begins with, or the
-// one it was given before; else, when no playlist turns up in time, one made from its path, which the first playlist that
-// lists such files then keeps. fresh says that something was learned that has to be remembered.
-func (n *names) variant(ctx context.Context, name string) (variant string, fresh bool) {
-	key := stemKey(name)
-	found := n.until(ctx, patiencePlaylist, func() bool {
-		at := n.listed(name)
-		if at == "" {
-			variant = n.stems.m[key]
-			return variant != ""
-		}
-		if variant = n.variantOf(at); n.called.m[at] == "" && n.stems.m[key] != "" && !n.taken(n.stems.m[key], at) {
-			variant, fresh = n.stems.m[key], variant != n.stems.m[key]
-			n.called.set(at, variant)
-		}
-		return true
-	})
-	if !found {
-		variant, fresh = variantOf(path.Dir(name), mediaStem(name)), true
-		n.update(func() { n.stems.set(key, variant) })
-	}
-	return variant, fresh
-}
-
-// variantOf returns the variant of the files that the playlist at lists.
-func (n *names) variantOf(at string) string {
-	if v := n.called.m[at]; v != "" {
-		return v
-	}
-	return variantOf(path.Dir(at), strings.TrimSuffix(path.Base(at), path.Ext(at)))
-}
-
-// taken reports whether another playlist than at is that of variant.
-func (n *names) taken(variant, at string) bool {
-	for other := range n.playlists.m {
-		if other != at && n.variantOf(other) == variant {
-			return true
-		}
-	}
-	return false
-}
-
-// listed returns the path of the playlist that lists name, or else of that with the longest name that name begins with.
-func (n *names) listed(name string) (at string) {
-	longest := 0
-	for where, p := range n.playlists.m {
-		for i := range p.Segments {
-			if resolve(where, p.Segments[i].URI) == name {
-				return where
-			}
-		}
-		stem := strings.TrimSuffix(where, path.Ext(where))
-		rest, ok := strings.CutPrefix(strings.TrimSuffix(name, path.Ext(name)), stem)
-		if ok && len(stem) > longest && rest != "" && strings.Trim(rest, "0123456789-_.") == "" {
-			at, longest = where, len(stem)
-		}
-	}
-	return at
-}
-
-// entry returns what a playlist says of a media file, waiting a little for it; zero when none lists it. since is what received
-// returned when the file's upload began: where a file of the name was taken before, what older playlists say is of that one,
-// which an encoder sent before it was restarted.
-func (n *names) entry(ctx context.Context, name string, since int) (s manifest.Segment) {
-	n.until(ctx, patiencePlaylist, func() bool {
-		_, again := n.files.m[name]
-		for where, p := range n.playlists.m {
-			if again && n.told[where] <= since {
-				continue
-			}
-			for i := range p.Segments {
-				if resolve(where, p.Segments[i].URI) == name {
-					s = p.Segments[i]
-					return true
-				}
-			}
-		}
-		return false
-	})
-	return s
-}
-
-// received returns how many playlists have come.
-func (n *names) received() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.tale
-}
-
-// took notes that a media file was taken.
-func (n *names) took(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.files.set(name, struct{}{})
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,7 +68,7 @@ func TestAPlaylistSaysWhichVariantAndInitAFileBelongsTo(t *testing.T) {
 	n.setPlaylist("out_0.m3u8", &manifest.Playlist{Segments: []manifest.Segment{{URI: "out_00.m4s", Map: "init_0.mp4"}}})
 	n.setPlaylist("out_1.m3u8", &manifest.Playlist{Segments: []manifest.Segment{{URI: "http://origin/in/v1/g/1/c/out_10.m4s", Map: "init_1.mp4"}}})
 
-	got, err := n.initFor(shortly(t), "out_10.m4s")
+	got, err := n.initFor(shortly(t), "out_10.m4s", 0)
 	require.NoError(t, err)
 	require.Same(t, lo, got)
 	v, fresh := n.variant(shortly(t), "out_10.m4s")
@@ -86,16 +87,51 @@ func TestAnInitSegmentMayCompleteAfterItsMedia(t *testing.T) {
 			n.endInit("init.mp4")
 		})
 		began := time.Now()
-		got, err := n.initFor(t.Context(), "index0.m4s")
+		got, err := n.initFor(t.Context(), "index0.m4s", 0)
 		require.NoError(t, err)
 		require.Equal(t, "late", string(got.Raw))
 		require.Equal(t, 3*time.Second, time.Since(began).Round(time.Second))
 	})
 }
 
+func TestAnInitSegmentWhoseUploadHangsIsWaitedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNames()
+		n.setInit("v/init.mp4", &demux.Init{Raw: []byte("old")})
+		n.beginInit("v/init.mp4") // and the network dies
+		waits := func(want string, most time.Duration) {
+			t.Helper()
+			began := time.Now()
+			got, err := n.initFor(t.Context(), "v/1.m4s", 2*time.Second)
+			require.NoError(t, err)
+			require.Equal(t, want, string(got.Raw))
+			require.LessOrEqual(t, time.Since(began), most)
+		}
+		waits("old", 3*time.Second)
+		waits("old", 0)
+		n.beginInit("v/init.mp4") // sent again, by an encoder that began anew
+		time.AfterFunc(2*time.Second, func() {
+			n.setInit("v/init.mp4", &demux.Init{Raw: []byte("new")})
+			n.endInit("v/init.mp4")
+		})
+		waits("new", 2*time.Second)
+		waits("new", 0)
+	})
+}
+
+func TestDatesAreNotPartOfWhatAVariantIsCalled(t *testing.T) {
+	for name, want := range map[string]string{
+		"20261125/033719/f-1795577839.ts": "#|f", "seg_2026-11-25_03-38-36.m4s": ".|#", "2026/11/25/03/seg-7.ts": "#|seg",
+		"hi/20261125T033719/00012.ts": "hi/#|", "v_2000000/seg1.m4s": "v_2000000|seg", "1280x720_1500000/1.ts": "1280x720_1500000|",
+		"20261125033719.ts": ".|", "c-1795577839123-x.ts": ".|c-x",
+	} {
+		require.Equal(t, want, stemKey(name), name)
+	}
+}
+
 func TestMediaWithoutInitSegmentIsRefusedAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := newNames().initFor(t.Context(), "index0.m4s")
+		_, err := newNames().initFor(t.Context(), "index0.m4s", 0)
 		require.ErrorIs(t, err, demux.ErrNoInit)
 	})
 }
@@ -111,8 +147,11 @@ func TestAFileThatNoPlaylistListsKeepsItsName(t *testing.T) {
 		require.Equal(t, "seg", v)
 		require.False(t, fresh)
 
+		n.alive("seg", time.Now()) // media came
+		raw, err := json.Marshal(n.saved())
+		require.NoError(t, err)
 		again := newNames()
-		again.restore(n.saved())
+		again.restore(raw)
 		v, _ = again.variant(shortly(t), "seg2.ts")
 		require.Equal(t, "seg", v, "after a restart of the server too")
 	})

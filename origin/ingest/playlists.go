@@ -9,9 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path"
-	"slices"
+	"strings"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -62,17 +61,15 @@ func (p *push) playlist(ctx context.Context) error {
 	}
 	before, _ := p.in.names.text(p.name)
 	p.in.names.setText(p.name, data)
-	if pl.Multivariant {
-		p.in.names.setLanguages(p.name, pl)
-		if bytes.Equal(before, data) {
-			return nil
-		}
-		return p.keep(ctx, data)
+	if !pl.Multivariant {
+		p.in.names.setPlaylist(p.name, pl)
+		return nil
 	}
-	if p.in.names.setPlaylist(p.name, pl) {
-		return p.in.rememberNames(ctx)
+	gone := p.in.names.setMaster(p.name, pl)
+	if err := p.forget(ctx, gone...); err != nil || bytes.Equal(before, data) || len(data) > maxText {
+		return err
 	}
-	return nil
+	return p.keep(ctx, data)
 }
 
 // mpd receives a DASH manifest: it tells which init segment belongs to which media.
@@ -85,8 +82,10 @@ func (p *push) mpd() error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
 	}
+	if err := p.in.names.setMPD(p.name, m); err != nil {
+		return err
+	}
 	p.in.names.setText(p.name, data)
-	p.in.names.setMPD(p.name, m)
 	return nil
 }
 
@@ -96,7 +95,7 @@ func (p *push) programTime(ctx context.Context) func() time.Time {
 	if p.hls() && !p.timed {
 		return func() time.Time {
 			p.timed = true
-			return p.in.names.entry(ctx, p.name, p.heard).ProgramDateTime
+			return p.in.names.entry(ctx, p.name, p.heard).at
 		}
 	}
 	return noProgramTime
@@ -113,7 +112,7 @@ func (p *push) lastLonger(ctx context.Context, f *demux.Fragment) {
 	if !f.OpenEnd || abs(length-usual) <= usual/unusual {
 		return
 	}
-	more := p.in.names.entry(ctx, p.name, p.heard).Duration - length
+	more := p.in.names.entry(ctx, p.name, p.heard).duration - length
 	if more > 0 && more <= longestStill {
 		f.Samples[len(f.Samples)-1].Duration += uint32(media.FromDuration(more).Round(f.Track.Timescale))
 	}
@@ -135,6 +134,19 @@ func (p *push) hls() bool {
 	at, sure := p.in.names.initKnown(p.name)
 	s, named := initStem(at)
 	return !sure || !named || s != mediaStem(p.name)
+}
+
+// setMPD remembers an MPD, unless it alone is more than all may be.
+func (n *names) setMPD(name string, m *manifest.MPD) error {
+	size := 0
+	for i := range m.Representations {
+		size += m.Representations[i].Size()
+	}
+	if size > maxMPDBytes {
+		return fmt.Errorf("%w: the names that %s lists are more than %d bytes", demux.ErrTooLarge, name, maxMPDBytes)
+	}
+	n.update(func() { n.mpds.set(name, m, size) })
+	return nil
 }
 
 // inited returns the init segment that was received under this very name, nil when none was.
@@ -161,19 +173,24 @@ func (n *names) setText(name string, data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(data) <= maxText {
-		n.texts.set(name, data)
+		n.texts.set(name, data, 0)
 	}
 }
 
-// setLanguages remembers the languages that a multivariant playlist gives to its renditions.
-func (n *names) setLanguages(at string, pl *manifest.Playlist) {
+// maxLanguage is the most bytes of a language tag: real ones have at most 35 (RFC 5646 4.4.1).
+const maxLanguage = 64
+
+// setMaster remembers the languages that a multivariant playlist gives to its renditions, and that there is one. It returns
+// the paths of those that are forgotten for it.
+func (n *names) setMaster(at string, pl *manifest.Playlist) (gone []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, r := range pl.Renditions {
-		if r.Language != "" && r.URI != "" {
-			n.languages.set(resolve(at, r.URI), r.Language)
+		if name := nameOf(at, r.URI); name != "" && r.Language != "" && len(r.Language) <= maxLanguage {
+			n.languages.set(name, strings.Clone(r.Language), 0)
 		}
 	}
+	return n.masters.set(at, struct{}{}, 0)
 }
 
 func (n *names) language(variant string) string {
@@ -185,31 +202,4 @@ func (n *names) language(variant string) string {
 		}
 	}
 	return ""
-}
-
-// savedNames is what names keep over a restart.
-type savedNames struct {
-	Playlists []string          `json:"playlists"`
-	Stems     map[string]string `json:"stems"`
-	Called    map[string]string `json:"called,omitempty"`
-}
-
-func (n *names) saved() savedNames {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return savedNames{Playlists: slices.Clone(n.playlists.order), Stems: maps.Clone(n.stems.m), Called: maps.Clone(n.called.m)}
-}
-
-func (n *names) restore(s savedNames) {
-	n.update(func() {
-		for _, at := range s.Playlists {
-			n.playlists.set(at, &manifest.Playlist{})
-		}
-		for k, v := range s.Stems {
-			n.stems.set(k, v)
-		}
-		for k, v := range s.Called {
-			n.called.set(k, v)
-		}
-	})
 }

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"math"
 	"path"
-	"slices"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -42,6 +41,8 @@ type push struct {
 	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
+	stream  string   // variant of its tracks, at a Streams() URL
+	writes  []string // tracks that it counts as written to
 }
 
 // lane takes the fragments of one track of an upload.
@@ -59,8 +60,9 @@ func (p *push) mp4(ctx context.Context) error {
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
 	}
-	if beginsMedia(br) {
-		if p.init, err = p.in.names.initFor(ctx, p.name); err != nil {
+	media := beginsMedia(br)
+	if media {
+		if p.init, err = p.in.names.initFor(ctx, p.name, p.tl.Longest()); err != nil {
 			return err
 		}
 	}
@@ -75,6 +77,8 @@ func (p *push) mp4(ctx context.Context) error {
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
 			return p.closeAll(ctx, true)
+		case errors.Is(err, demux.ErrUnsupported) && !media && !p.headed:
+			err = errors.Join(err, p.initRefused(ctx, err))
 		case err != nil:
 		case ev.Init != nil:
 			err = p.initArrived(ctx, ev.Init)
@@ -122,19 +126,31 @@ func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 	p.init, p.endless, p.headed, p.body.limit = in, true, true, 0
 	p.expect(in)
 	if have := p.in.names.inited(p.name); have != nil && bytes.Equal(have.Raw, in.Raw) {
+		p.in.names.sameInit(p.name)
 		return nil
 	}
 	if err := p.keep(ctx, in.Raw); err != nil {
 		return err
 	}
-	return p.forget(ctx, p.in.names.setInit(p.name, in))
+	return p.forget(ctx, p.in.names.setInit(p.name, in)...)
+}
+
+// initRefused remembers an init segment that nothing can be made of, instead of one that may have had its name.
+func (p *push) initRefused(ctx context.Context, why error) error {
+	had := p.in.names.inited(p.name) != nil
+	p.in.names.refuseInit(p.name, why.Error())
+	if !had {
+		return nil
+	}
+	return p.forget(ctx, p.name)
 }
 
 // expect tells the timeline which tracks a header announces, where names say so: viewers wait for their media.
 func (p *push) expect(in *demux.Init) {
 	if name, ok := streamName(p.name); ok {
+		variant := p.in.names.streamVariant(p.name, name, p.now())
 		for _, d := range in.Tracks {
-			p.tl.Expect(trackID(slug(name), d, len(in.Tracks) > 1))
+			p.tl.Expect(trackID(variant, d, len(in.Tracks) > 1))
 		}
 	}
 }
@@ -152,6 +168,9 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		p.left = !p.endless
 		return p.closeAll(ctx, p.endless)
 	}
+	if p.stream != "" {
+		p.in.names.hear(p.stream, p.now())
+	}
 	l := p.lanes[f.Track]
 	if p.unending(l) {
 		p.endless, p.body.limit = true, 0
@@ -161,11 +180,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = nil
 	}
 	if l == nil {
-		variant, err := p.variant(ctx)
-		if err != nil {
-			return err
-		}
-		tr, c, err := p.track(ctx, variant, f, len(p.init.Tracks) > 1)
+		tr, c, err := p.track(ctx, p.variant(ctx), f, len(p.init.Tracks) > 1)
 		if err != nil {
 			return err
 		}
@@ -229,10 +244,7 @@ func (p *push) ts(ctx context.Context) error {
 		p.seen.Standby(p.id, p.in.number)
 		return nil
 	}
-	variant, err := p.variant(ctx)
-	if err != nil {
-		return err
-	}
+	variant := p.variant(ctx)
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for i := range frags {
 		p.lastLonger(ctx, &frags[i])
@@ -254,36 +266,29 @@ func (p *push) ts(ctx context.Context) error {
 }
 
 // variant returns the name under which the tracks of this upload are known.
-func (p *push) variant(ctx context.Context) (string, error) {
+func (p *push) variant(ctx context.Context) string {
 	if name, ok := streamName(p.name); ok {
-		return slug(name), nil
+		p.stream = p.in.names.streamVariant(p.name, name, p.now())
+		return p.stream
 	}
 	if at, sure := p.in.names.initKnown(p.name); sure {
 		if s, ok := initStem(at); ok && s == mediaStem(p.name) {
-			return variantOf(path.Dir(p.name), s), nil
+			return variantOf(path.Dir(p.name), s)
 		}
 	}
 	v, fresh := p.in.names.variant(ctx, p.name)
 	if fresh {
 		p.log.Debug("no playlist listed the segment: named by its path", "variant", v, "name", p.name)
-		return v, p.in.rememberNames(ctx)
 	}
-	return v, nil
+	return v
 }
 
 // track returns the track and the configuration in force for a fragment's elementary stream.
 func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, muxed bool) (media.Track, *media.Config, error) {
 	d := f.Track
-	tr := media.Track{ID: trackID(variant, d, muxed), Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: d.Bitrate}
+	tr := media.Track{ID: trackID(variant, d, muxed), Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: bitrate(f)}
 	if lang := p.in.names.language(variant); lang != "" && d.Kind == media.Audio {
 		tr.Language = lang
-	}
-	if dur := f.Duration(); tr.Bitrate == 0 && dur > 0 {
-		size := int64(0)
-		for i := range f.Samples {
-			size += int64(f.Samples[i].Size)
-		}
-		tr.Bitrate = int(media.At(size*8*int64(d.Timescale)/dur, 1).Ticks+999) / 1000 * 1000
 	}
 	set, err := p.setTrack(ctx, tr)
 	if errors.Is(err, timeline.ErrChanged) {
@@ -299,7 +304,10 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 	}
 	tr = set
 	c, err := p.tl.SetConfig(ctx, tr.ID, d.Config)
-	return tr, c, err
+	if err != nil {
+		return tr, nil, err
+	}
+	return tr, c, p.in.rememberNames(ctx, variant, p.now())
 }
 
 // trackID returns the ID of a track of a variant, which has others where it is muxed.
@@ -314,26 +322,23 @@ func trackID(variant string, d *demux.Track, muxed bool) string {
 	}
 }
 
-// maxTracks is how many tracks a channel may have: far more than a ladder with its languages, far less than a stream makes
-// whose every file looks like a variant of its own.
-const maxTracks = 64
+// maxBitrate is the highest bitrate that a track is said to have, in bit/s, short of what a timeline takes so that it can
+// still be made unique.
+const maxBitrate = 2_000_000_000
 
-// ErrTooManyTracks refuses media of a track that a channel has no room for.
-var ErrTooManyTracks = errors.New("too many tracks")
-
-// setTrack notes a track, unless it is one too many.
-func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error) {
-	if _, has := p.tl.Last(tr.ID); has {
-		return p.tl.SetTrack(ctx, tr)
+// bitrate returns the bitrate of a fragment's track in bit/s: what the encoder declared, else what the fragment has, in
+// whole kbit/s; 0 when it has no duration.
+func bitrate(f *demux.Fragment) int {
+	dur := f.Duration()
+	if f.Track.Bitrate != 0 || dur <= 0 {
+		return min(f.Track.Bitrate, maxBitrate)
 	}
-	p.feed.tracks.Lock()
-	defer p.feed.tracks.Unlock()
-	have := p.tl.State().Tracks
-	known := slices.ContainsFunc(have, func(t timeline.TrackState) bool { return t.ID == tr.ID })
-	if !known && len(have) >= maxTracks {
-		return tr, fmt.Errorf("%w: %s would be one more than the %d that a channel may have", ErrTooManyTracks, tr.ID, maxTracks)
+	size := int64(0)
+	for i := range f.Samples {
+		size += int64(f.Samples[i].Size)
 	}
-	return p.tl.SetTrack(ctx, tr)
+	bits := float64(size) * 8 * float64(f.Track.Timescale) / float64(dur)
+	return int(math.Ceil(min(bits, maxBitrate)/1000)) * 1000
 }
 
 // stampOf returns the source time of a fragment.

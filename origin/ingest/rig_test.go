@@ -77,10 +77,12 @@ func (g *rig) Live(context.Context, channel.ID) (*channel.Channel, *timeline.Tim
 	return g.channel, g.tl, nil
 }
 
-func (g *rig) count(what string) {
+func (g *rig) count(what string) { g.counts(what, 1) }
+
+func (g *rig) counts(what string, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.seen[what]++
+	g.seen[what] += n
 }
 
 func (g *rig) counted(what string) int {
@@ -93,6 +95,7 @@ func (g *rig) Received(channel.ID, int64)                               {}
 func (g *rig) Segment(_ channel.ID, t string, _ int64, _ time.Duration) { g.count("segment " + t) }
 func (g *rig) Duplicate(channel.ID, string)                             { g.count("duplicate") }
 func (g *rig) Rejected(_ channel.ID, reason string)                     { g.count("rejected " + reason) }
+func (g *rig) LeftOut(_ channel.ID, what string, n int)                 { g.counts("left "+what, n) }
 func (g *rig) Standby(channel.ID, int)                                  { g.count("standby") }
 
 // faults lets an engine fail.

@@ -43,8 +43,6 @@ type memo struct {
 type feed struct {
 	mu  sync.Mutex // held while a session begins, which is rare and writes to the journal
 	now feeding
-
-	tracks sync.Mutex // held while a track is made
 }
 
 // feeding is journaled under feedKey when it changes.

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -121,6 +122,33 @@ var units = map[string]bool{"p": true, "i": true, "k": true, "m": true, "kb": tr
 // generic stems say nothing about which variant a file belongs to when a directory does.
 var genericStems = map[string]bool{"": true, "seg": true, "segment": true, "index": true, "chunk": true, "media": true,
 	"stream": true, "fragment": true, "out": true, "main": true, "playlist": true, "init": true}
+
+// dates are the Unix times and the dates, with a time of day or without, that encoders put into names for every segment.
+// Other long numbers may be bitrates, which tell variants apart.
+var dates = regexp.MustCompile(`(^|[^0-9])(?:1[0-9]{9}|1[0-9]{12}|` +
+	`20[0-9]{2}[-_./]?(?:0[1-9]|1[0-2])[-_./]?(?:0[1-9]|[12][0-9]|3[01])(?:[-_.T:/]?[0-9]{2}){0,3})([^0-9]|$)`)
+
+// dateless returns a name without its dates, so that it is the same for all segments of a variant.
+func dateless(name string) string {
+	for range 2 { // what ends one date may begin the next
+		name = dates.ReplaceAllString(name, "${1}#${2}")
+	}
+	return name
+}
+
+// shape returns a name with every number in it alike.
+func shape(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		switch digit := strings.IndexByte(digits, name[i]) >= 0; {
+		case !digit:
+			b.WriteByte(name[i])
+		case i == 0 || strings.IndexByte(digits, name[i-1]) < 0:
+			b.WriteByte('#')
+		}
+	}
+	return b.String()
+}
 
 // variantOf joins directory and stem to the name under which a file's tracks are known.
 func variantOf(dir, stem string) string {

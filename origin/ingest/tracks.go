@@ -1,0 +1,79 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"headwater/packager/media"
+)
+
+// How many tracks a channel may have.
+const (
+	// maxTracks at a time, with segments or about to: far more than a ladder with its languages, far less than a stream makes
+	// whose every file looks like a variant of its own.
+	maxTracks = 64
+	// maxTracksEver, for the journal keeps what a track is after its segments are gone.
+	maxTracksEver = 64 * maxTracks
+)
+
+// ErrTooManyTracks refuses media of a track that a channel has no room for.
+var ErrTooManyTracks = errors.New("too many tracks")
+
+// writing counts the uploads under way by the track that they write to.
+type writing struct {
+	mu sync.Mutex // held while a track is made
+	by map[string]int
+}
+
+// setTrack notes a track, unless it is one too many, and that this upload writes to it.
+func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error) {
+	w := &p.writing
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, has := p.tl.Last(tr.ID); !has && w.by[tr.ID] == 0 {
+		if err := p.roomFor(tr.ID); err != nil {
+			return tr, err
+		}
+	}
+	set, err := p.tl.SetTrack(ctx, tr)
+	if err == nil && !slices.Contains(p.writes, tr.ID) {
+		p.writes = append(p.writes, tr.ID)
+		w.by[tr.ID]++
+	}
+	return set, err
+}
+
+// roomFor returns an error when a track that has no segments and is not written to would be one too many.
+func (p *push) roomFor(id string) error {
+	have := p.tl.State().Tracks
+	used, known := 0, false
+	for i := range have {
+		known = known || have[i].ID == id
+		if have[i].Segments > 0 || p.writing.by[have[i].ID] > 0 {
+			used++
+		}
+	}
+	if used >= maxTracks {
+		return fmt.Errorf("%w: %s would be one more than the %d that a channel may have", ErrTooManyTracks, id, maxTracks)
+	}
+	if !known && len(have) >= maxTracksEver {
+		return fmt.Errorf("%w: %s would be one more than the %d that a channel may have had", ErrTooManyTracks, id, maxTracksEver)
+	}
+	return nil
+}
+
+// written ends the upload's claim to its tracks.
+func (p *push) written() {
+	w := &p.writing
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range p.writes {
+		if w.by[id]--; w.by[id] == 0 {
+			delete(w.by, id)
+		}
+	}
+	p.writes = nil
+}
