@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -43,6 +42,7 @@ type Observer interface {
 	Duplicate(id channel.ID, track string)
 	Rejected(id channel.ID, reason string)
 	Standby(id channel.ID, input int)
+	LeftOut(id channel.ID, what string, n int) // LeftPackets, LeftTracks or LeftUploads
 }
 
 // Options of a Handler. Zero fields take the defaults named with them.
@@ -225,9 +225,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 		}
 		return p.mp4(ctx)
 	default:
-		p.log.Info("upload ignored: nothing is made of files of this type")
-		_, err := io.Copy(io.Discard, p.body)
-		return err
+		return p.ignore()
 	}
 }
 

@@ -132,6 +132,7 @@ func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
 	if err := p.keep(ctx, in.Raw); err != nil {
 		return err
 	}
+	p.leftOut(LeftTracks, in.Ignored)
 	return p.forget(ctx, p.in.names.setInit(p.name, in)...)
 }
 
@@ -240,6 +241,7 @@ func (p *push) ts(ctx context.Context) error {
 	if len(frags) == 0 {
 		return nil
 	}
+	p.tsLeftOut(frags)
 	if !p.claim(p.in.number, p.now()) {
 		p.seen.Standby(p.id, p.in.number)
 		return nil

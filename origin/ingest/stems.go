@@ -26,7 +26,10 @@ const (
 )
 
 func kindOf(name string) fileKind {
-	if _, stream := streamName(name); stream {
+	if inner, stream := insideStream(name); stream {
+		if ext := strings.ToLower(path.Ext(inner)); sparse[ext] {
+			return fileOther
+		}
 		return fileMP4
 	}
 	switch strings.ToLower(path.Ext(name)) {
@@ -41,6 +44,10 @@ func kindOf(name string) fileKind {
 	}
 	return fileOther
 }
+
+// sparse are the extensions of CMAF tracks of text and of timed metadata (DASH-IF Live Media Ingest, Interface-1), of which
+// nothing is made yet.
+var sparse = map[string]bool{".cmft": true, ".cmfm": true}
 
 func isPlaylist(name string) bool { return kindOf(name) == filePlaylist }
 

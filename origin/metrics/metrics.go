@@ -24,11 +24,11 @@ type Metrics struct {
 	registry *prometheus.Registry
 	known    func(channel.ID) bool
 
-	received, segments, bytes, duplicates, errors, standby *prometheus.CounterVec
-	lag                                                    *prometheus.GaugeVec
-	requests, sent, uploads                                *prometheus.CounterVec
-	duration, storage                                      *prometheus.HistogramVec
-	storageBytes, storageErrors                            *prometheus.CounterVec
+	received, segments, bytes, duplicates, errors, standby, left *prometheus.CounterVec
+	lag                                                          *prometheus.GaugeVec
+	requests, sent, uploads                                      *prometheus.CounterVec
+	duration, storage                                            *prometheus.HistogramVec
+	storageBytes, storageErrors                                  *prometheus.CounterVec
 }
 
 // New returns a Metrics. Channels for which known is false share one label, so that a scanner cannot grow the labels.
@@ -51,6 +51,8 @@ func New(known func(channel.ID) bool) *Metrics {
 	m.duplicates = counter("ingest_duplicates_total", "Segments dropped because their place was taken.", "channel", "track")
 	m.errors = counter("ingest_errors_total", "Uploads rejected or cut off, by reason.", "channel", "reason")
 	m.standby = counter("ingest_standby_total", "Uploads of the input that is not active, dropped.", "channel", "input")
+	m.left = counter("ingest_left_out_total", "What nothing was made of in uploads that were taken: packets and frames lost, tracks and uploads "+
+		"of types that are not packaged.", "channel", "what")
 	m.lag = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "headwater", Name: "ingest_lag_seconds",
 		Help: "Arrival of the newest segment after the UTC time at which its media ends."}, []string{"channel", "track"})
 	m.uploads = counter("ingest_requests_total", "Requests of encoders by status.", "status")
@@ -105,6 +107,11 @@ func (m *Metrics) Rejected(id channel.ID, reason string) {
 // Standby counts an upload of the input that is not active.
 func (m *Metrics) Standby(id channel.ID, input int) {
 	m.standby.WithLabelValues(m.channel(id), strconv.Itoa(input)).Inc()
+}
+
+// LeftOut counts what nothing was made of in an upload that was taken.
+func (m *Metrics) LeftOut(id channel.ID, what string, n int) {
+	m.left.WithLabelValues(m.channel(id), what).Add(float64(n))
 }
 
 // Stored counts a storage operation.
