@@ -60,8 +60,9 @@ func (s *Server) Expire(ctx context.Context) {
 	}
 }
 
-// Sweep deletes stored segments that are older than all of their track that is recorded, and as old as what expires: what
-// could not be deleted or recorded when it was to be, because storage failed or the process ended in between.
+// Sweep deletes stored segments that are older than all of their track that is recorded, as old as what expires, and were not
+// stored just now: what could not be deleted or recorded when it was to be, because storage failed or the process ended in
+// between.
 func (s *Server) Sweep(ctx context.Context) {
 	for id, o := range s.opened() {
 		cutoff := media.FromUTC(s.cutoff(id, o))
@@ -86,7 +87,9 @@ func (s *Server) sweepTrack(ctx context.Context, id channel.ID, track string, be
 		if !ok || start >= before {
 			return // keys are in the order of time
 		}
-		s.remove(ctx, id, info.Key)
+		if s.cfg.Now().Sub(info.Modified) >= sweeping {
+			s.remove(ctx, id, info.Key)
+		}
 	}
 }
 

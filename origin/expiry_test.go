@@ -11,6 +11,7 @@ import (
 
 	"headwater/origin/channel"
 	"headwater/origin/ingest"
+	"headwater/origin/metrics"
 	"headwater/storage"
 	"headwater/storage/mem"
 )
@@ -65,19 +66,54 @@ func TestWhatCouldNotBeDeletedIsSweptLater(t *testing.T) {
 
 func TestASweepLeavesWhatIsNeeded(t *testing.T) {
 	g := newRig(t, nil, endpointsOf(standard())...)
-	g.push(0, 9)
-	orphan := ingest.SegmentKey(chID, "video", noon.Add(-3*time.Hour).Unix()*90000)
-	fresh := ingest.SegmentKey(chID, "video", noon.Add(-time.Second).Unix()*90000)
-	for _, key := range []storage.Key{orphan, fresh} {
+	put := func(start time.Time) storage.Key {
+		key := ingest.SegmentKey(chID, "video", start.Unix()*90000)
 		_, err := g.server.cfg.Store.Put(t.Context(), key, storage.Attrs{}, http.NoBody)
 		require.NoError(t, err)
+		return key
 	}
+	g.at(noon.Add(-2 * time.Hour))
+	orphan := put(noon.Add(-3 * time.Hour))
+	g.push(0, 9)
+	late, young := put(noon.Add(-4*time.Hour)), put(noon.Add(-time.Second))
 	g.server.Sweep(t.Context())
-	require.Equal(t, 21, g.storedSegments())
+	require.Equal(t, 22, g.storedSegments())
 	_, err := g.server.cfg.Store.Stat(t.Context(), orphan)
 	require.ErrorIs(t, err, storage.ErrNotFound)
-	_, err = g.server.cfg.Store.Stat(t.Context(), fresh)
-	require.NoError(t, err, "an upload may be about to record it")
+	for _, key := range []storage.Key{late, young} {
+		_, err = g.server.cfg.Store.Stat(t.Context(), key)
+		require.NoError(t, err, "an upload may be about to record it")
+	}
+}
+
+func TestMediaOfASlowClockIsKeptAsLongAsAnyOther(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(channel.Endpoint{ManifestWindow: time.Minute})...)
+	for k := range 10 {
+		g.at(noon.Add(40*time.Minute + time.Duration(k)*segmentLength))
+		require.Equal(t, http.StatusOK, g.put("video", k, 0))
+	}
+	g.server.Expire(t.Context())
+	require.Equal(t, 10, g.storedSegments(), "it is 40 minutes old, and came just now")
+	g.at(noon.Add(50 * time.Minute))
+	g.server.Expire(t.Context())
+	require.Zero(t, g.storedSegments())
+}
+
+func TestAChannelThatComesBackIsNumberedAsItIsConfigured(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(standard())...)
+	g.push(0, 2)
+	config := g.server.cfg
+	config.Channels, config.Metrics = channel.NewRegistry(), metrics.New(func(channel.ID) bool { return true })
+	again, err := New(config)
+	require.NoError(t, err)
+	require.NoError(t, again.Recover(t.Context()))
+	ch := channel.Default(chID)
+	ch.Numbering = channel.NumberingCounter
+	_, err = config.Channels.Replace(channel.Set{Channels: []channel.Channel{ch}})
+	require.NoError(t, err)
+	_, tl, err := again.Live(t.Context(), chID)
+	require.NoError(t, err)
+	require.True(t, tl.State().Counted)
 }
 
 func TestMediaOfAChannelThatIsGoneExpiresToo(t *testing.T) {

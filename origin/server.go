@@ -62,7 +62,7 @@ type opening struct {
 	tl   *timeline.Timeline
 	err  error
 	done atomic.Bool
-	keep time.Duration // how long its media is kept, as of when the channel was last there; only Expire uses it
+	keep time.Duration // how long its media is kept, as of when the channel was last there; Expire and Sweep alone use it
 }
 
 // New returns a Server that is not ready yet: see Recover.
@@ -103,6 +103,9 @@ func (s *Server) Live(ctx context.Context, id channel.ID) (*channel.Channel, *ti
 		return nil, nil, err
 	}
 	tl, err := s.open(ctx, ch)
+	if err == nil {
+		tl.Number(numbering(ch.Numbering)) // it may have been opened before it was known how
+	}
 	return ch, tl, err
 }
 
@@ -164,7 +167,10 @@ func (s *Server) Recover(ctx context.Context) error {
 		if errors.Is(err, channel.ErrNotFound) || errors.Is(err, channel.ErrInvalid) || errors.Is(err, channel.ErrTooMany) {
 			s.cfg.Logger.Warn("stored channel is not served, its media is kept for the longest start-over window there is",
 				"channel", name, "reason", err)
-			_, err = s.open(ctx, &channel.Channel{ID: id})
+			if _, err = s.open(ctx, &channel.Channel{ID: id}); err != nil {
+				s.cfg.Logger.Error("stored channel cannot be read", "channel", name, "error", err)
+			}
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("recover channel %s: %w", name, err)

@@ -14,6 +14,7 @@ import (
 // state is what a Timeline knows. It is guarded by Timeline.mu and does no I/O.
 type state struct {
 	numbering Numbering
+	begun     bool // something was appended since the timeline was opened
 	counting  bool // numbers come from the counter, for good: Counter, or Auto after segments left the grid
 	counted   bool // the journal knows of counting
 
@@ -122,18 +123,28 @@ func (s *state) takeBack(i int, start media.Time) {
 	s.shown[i].Start = start
 }
 
-// endBefore returns where the media of the parts before a part ends.
+// endBefore returns where the media of the parts before a part ends, what is being journaled or has no number included.
 func (s *state) endBefore(ordinal uint32) (end media.Time) {
 	for _, tr := range s.order {
+		last := tr.gone.end
 		n := len(tr.segments)
 		for n > 0 && tr.segments[n-1].Part >= ordinal {
 			n--
 		}
-		at := media.At(tr.gone.end, tr.Timescale)
 		if n > 0 {
-			at = media.At(tr.segments[n-1].End(), tr.Timescale)
+			last = max(last, tr.segments[n-1].End())
 		}
-		if end.Before(at) {
+		for _, seg := range tr.pending {
+			if seg.Part < ordinal {
+				last = max(last, seg.End())
+			}
+		}
+		for _, h := range tr.held {
+			if h.Part < ordinal {
+				last = max(last, h.End())
+			}
+		}
+		if at := media.At(last, tr.Timescale); end.Before(at) {
 			end = at
 		}
 	}
@@ -374,13 +385,16 @@ func (s *state) expire(cutoff time.Time, limit int) (out []Expired) {
 	for _, tr := range s.order {
 		edge := media.FromUTC(cutoff).Floor(tr.Timescale)
 		n := sort.Search(len(tr.segments), func(i int) bool { return tr.segments[i].End() > edge })
+		for n > 0 && tr.segments[n-1].Arrived > cutoff.UnixMilli() { // of a source whose clock is slow
+			n--
+		}
 		n = max(0, min(n, limit-len(out)))
 		for _, seg := range tr.segments[:n] {
 			out = append(out, Expired{Track: tr.ID, Segment: seg})
 			tr.forget(seg)
 		}
 		tr.segments, tr.positions = tr.segments[n:], tr.positions[n:]
-		for len(tr.held) > 0 && tr.held[0].End() <= edge && len(out) < limit {
+		for len(tr.held) > 0 && tr.held[0].End() <= edge && tr.held[0].Arrived <= cutoff.UnixMilli() && len(out) < limit {
 			out = append(out, Expired{Track: tr.ID, Segment: tr.held[0].Segment})
 			tr.held = tr.held[1:]
 		}

@@ -111,6 +111,16 @@ func Open(ctx context.Context, j storage.Journal, name string, opt Options) (*Ti
 	return t, nil
 }
 
+// Number has segments numbered in another way than Options said, if none was appended since the timeline was opened.
+func (t *Timeline) Number(n Numbering) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state.numbering != n && !t.state.begun {
+		t.state.numbering = n
+		t.publish()
+	}
+}
+
 // Note remembers value under key for the channel, replacing what was there: a small memory for what feeds the timeline.
 func (t *Timeline) Note(ctx context.Context, key string, value []byte) error {
 	value = append([]byte(nil), value...)
@@ -273,6 +283,7 @@ type Add struct {
 func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.Segment, error) {
 	t.mu.Lock()
 	plan, err := t.state.plan(trackID, add)
+	t.state.begun = true
 	if err != nil {
 		t.state.release(trackID, add.Start)
 	}
@@ -348,8 +359,8 @@ type Expired struct {
 	Segment media.Segment
 }
 
-// Expire removes the segments that ended before cutoff and returns them, at most limit, also those that never got a
-// number. Call Forget after their bytes are gone.
+// Expire removes the segments that ended and arrived before cutoff and returns them, at most limit, also those that never got
+// a number. Call Forget after their bytes are gone.
 func (t *Timeline) Expire(cutoff time.Time, limit int) []Expired {
 	t.mu.Lock()
 	defer t.mu.Unlock()
