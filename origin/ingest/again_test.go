@@ -3,7 +3,9 @@ package ingest
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -133,5 +135,35 @@ func TestMalformedMediaIsRefusedAtOnce(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T, g *rig) {
 		require.Equal(t, http.StatusPreconditionFailed, g.put("a.m4s", video(50).seconds(0, 2)), "media waits and is refused")
+	})
+}
+
+// A stream may repeat its header before each fragment; a clock that jumps has it placed anew meanwhile.
+func TestAStreamMayRepeatItsHeader(t *testing.T) {
+	g := newRig(t)
+	a := audio()
+	zero := time.Now().Unix()/2*2 - 60
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.serve(connection{httptest.NewRecorder(), r}, http.MethodPost, 1, "Streams(a.cmfa)", r)
+	}()
+	for at := range int64(20) {
+		_, err := w.Write(append(a.init(t), a.at(zero+at%2*30, float64(at), float64(at+1))...))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	<-done
+}
+
+func TestACopyOfASegmentWithALargeFragmentIsACopy(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		v := video(50)
+		g.accept("v/init.cmfv", v.init(t))
+		g.live(v, "v", 0, 2)
+		g.h.opt.Limits.Fragment = 4000 // which only endless streams are held to
+		time.Sleep(3 * time.Second)
+		g.accept("v/0.cmfv", v.seconds(0, 2))
 	})
 }

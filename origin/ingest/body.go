@@ -34,6 +34,7 @@ type patientBody struct {
 	// Of endless uploads that another of their name succeeds.
 	seen       int64     // count as of the last read
 	heard      time.Time // when seen grew
+	waiting    bool      // for more
 	superseded bool
 	again      bool // the other sends again what is not complete
 	left       bool // it is too late for that
@@ -54,6 +55,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.r.Read(p)
+	b.waits(false)
 	b.count += int64(n)
 	if b.limit > 0 && b.count > b.limit && err == nil {
 		err = &http.MaxBytesError{Limit: b.limit}
@@ -90,6 +92,7 @@ func (b *patientBody) prepare() (over bool) {
 	}
 	// A writer without deadlines (in tests) has none to set.
 	_ = b.ctl.SetReadDeadline(deadline)
+	b.waiting = true
 	return false
 }
 
@@ -179,11 +182,21 @@ func (b *patientBody) sentAgain() bool {
 	return b.again
 }
 
-// lastHeard returns when bytes came last, or the body began.
+// lastHeard returns when bytes came last, or the body began: now while what came is being worked on.
 func (b *patientBody) lastHeard() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.waiting {
+		return time.Now()
+	}
 	return b.heard
+}
+
+// waits notes whether more is waited for.
+func (b *patientBody) waits(yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = yes
 }
 
 // How much of a body is read after its fate is known, so that the answer is not lost to a reset connection. A stream does

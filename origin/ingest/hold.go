@@ -62,17 +62,18 @@ func (in *input) move(ctx context.Context, track string, c *media.Config, s stam
 	ahead, own := in.moving[track], make(chan struct{})
 	in.moving[track] = own
 	defer in.moved(track, own)
-	in.feed.mu.Unlock()
-	began := time.Now()
-	said := pdt()
-	if joined && s.File {
-		// patienceRetry bounds the wait where segments are very long.
-		time.Sleep(min(silence(s.length())-now.Sub(before)-time.Since(began), patienceRetry))
-	}
-	if ahead != nil {
-		<-ahead // which waits no longer than this one
-	}
-	in.feed.mu.Lock()
+	said := in.unlocked(func() (said time.Time) {
+		began := time.Now()
+		said = pdt()
+		if joined && s.File {
+			// patienceRetry bounds the wait where segments are very long.
+			time.Sleep(min(silence(s.length())-now.Sub(before)-time.Since(began), patienceRetry))
+		}
+		if ahead != nil {
+			<-ahead // whose own wait is bounded
+		}
+		return said
+	})
 	ordinal, start, ok := in.find(track, c, s, said, now)
 	have, joined := in.memo.Tracks[track]
 	if joined && s.File && (!ok || have != ordinal) && in.fedAt(track).Sub(before) > s.length()/4 { // less is the end of what came before
@@ -82,6 +83,13 @@ func (in *input) move(ctx context.Context, track string, c *media.Config, s stam
 		return ordinal, start, nil
 	}
 	return in.begin(ctx, track, s, said, now)
+}
+
+// unlocked calls f without the lock, which is held before and after.
+func (in *input) unlocked(f func() time.Time) time.Time {
+	in.feed.mu.Unlock()
+	defer in.feed.mu.Lock()
+	return f()
 }
 
 // moved ends the wait of the file that comes next. The lock is held.

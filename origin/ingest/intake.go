@@ -60,11 +60,12 @@ type Status struct {
 
 func (t *intake) status() Status {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	in := t.inputs[t.active]
 	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
 		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
-	if in := t.inputs[t.active]; in != nil {
-		s.Clock = in.clock()
+	t.mu.Unlock()
+	if in != nil {
+		s.Clock = in.clock() // which waits while a session begins
 	}
 	return s
 }

@@ -350,11 +350,8 @@ func (l *videoLane) letGo() {
 // hold reads a fragment's body into buf, so that a body cut off in the middle leaves nothing half written. The upload holds
 // as many bytes more as are in buf then.
 func (p *push) hold(f *demux.Fragment, buf *bytes.Buffer) error {
-	size := int64(0)
-	for i := range f.Samples {
-		size += int64(f.Samples[i].Size)
-	}
-	if size > p.limits.Fragment {
+	size := sizeOf(f)
+	if p.endless && size > p.limits.Fragment {
 		return fmt.Errorf("%w: fragment of %d bytes in an endless stream", demux.ErrTooLarge, size)
 	}
 	buf.Reset()
@@ -367,4 +364,12 @@ func (p *push) hold(f *demux.Fragment, buf *bytes.Buffer) error {
 	}
 	f.Body = bytes.NewReader(buf.Bytes())
 	return nil
+}
+
+// sizeOf returns how many bytes of samples a fragment has.
+func sizeOf(f *demux.Fragment) (size int64) {
+	for i := range f.Samples {
+		size += int64(f.Samples[i].Size)
+	}
+	return size
 }

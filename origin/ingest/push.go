@@ -117,6 +117,9 @@ func beginsMedia(br *bufio.Reader) bool {
 
 // initArrived remembers an init segment, over a restart too: encoders do not send it again.
 func (p *push) initArrived(ctx context.Context, in *demux.Init) error {
+	if p.init == in && p.headed {
+		return nil // the header is repeated in the stream
+	}
 	if p.init != nil && p.init != in {
 		// Other tracks begin: what the lanes hold of those before is complete.
 		if err := p.closeAll(ctx, true); err != nil {
@@ -335,11 +338,7 @@ func bitrate(f *demux.Fragment) int {
 	if f.Track.Bitrate != 0 || dur <= 0 {
 		return min(f.Track.Bitrate, maxBitrate)
 	}
-	size := int64(0)
-	for i := range f.Samples {
-		size += int64(f.Samples[i].Size)
-	}
-	bits := float64(size) * 8 * float64(f.Track.Timescale) / float64(dur)
+	bits := float64(sizeOf(f)) * 8 * float64(f.Track.Timescale) / float64(dur)
 	return int(math.Ceil(min(bits, maxBitrate)/1000)) * 1000
 }
 

@@ -75,7 +75,7 @@ func (p *push) silent(other *ongoing) bool {
 	if !p.headed {
 		return false
 	}
-	patience := silence(max(p.tl.Longest(), p.channel.Load().CutDuration()))
+	patience := min(silence(max(p.tl.Longest(), p.channel.Load().CutDuration())), patienceRetry)
 	heard := other.body.lastHeard()
 	if ended(other, patience-time.Since(heard)) {
 		return false
