@@ -136,7 +136,7 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 // send writes the next size bytes to w: files by sendfile where the connection can. What is made while it is sent can only
 // be sent whole.
 func (c *content) send(w http.ResponseWriter, size int64) (sent int64, err error) {
-	to := &strider{w: w, ctl: http.NewResponseController(w)}
+	to := newStrider(w)
 	for _, p := range c.overlapping(cmaf.Span{From: c.at, Size: size}) {
 		var n int64
 		switch {
@@ -172,6 +172,8 @@ type strider struct {
 	w   http.ResponseWriter
 	ctl *http.ResponseController
 }
+
+func newStrider(w http.ResponseWriter) *strider { return &strider{w, http.NewResponseController(w)} }
 
 // begin gives the next stride its time. A writer without deadlines (in tests) has none to set.
 func (s *strider) begin() { _ = s.ctl.SetWriteDeadline(time.Now().Add(strideTimeout)) }
@@ -211,7 +213,7 @@ func (s *sender) ReadFrom(src io.Reader) (n int64, err error) {
 		n, err = s.content.send(s.ResponseWriter, limited.N)
 		limited.N -= n
 	} else { // several ranges
-		n, err = io.Copy(struct{ io.Writer }{s.ResponseWriter}, src)
+		n, err = io.Copy(newStrider(s.ResponseWriter), src)
 	}
 	if s.err == nil {
 		s.err = err

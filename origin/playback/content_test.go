@@ -3,7 +3,11 @@ package playback
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -93,6 +97,39 @@ func TestEachStrideOfAnAnswerHasTimeOfItsOwn(t *testing.T) {
 	require.EqualValues(t, len(body), n)
 	require.Equal(t, string(body), w.Body.String())
 	require.Equal(t, 2+3, w.deadlines)
+}
+
+func TestEachStrideOfSeveralRangesHasTimeOfItsOwn(t *testing.T) {
+	c, w := &content{}, &timed{ResponseRecorder: httptest.NewRecorder()}
+	c.addBytes(make([]byte, 1<<20))
+	w.Header().Set("Content-Type", "video/mp4")
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Range", "bytes=0-499999,500000-999999")
+	http.ServeContent(&sender{ResponseWriter: w, content: c}, r, "", time.Time{}, c)
+	require.Equal(t, http.StatusPartialContent, w.Code)
+	require.GreaterOrEqual(t, w.deadlines, 4)
+}
+
+func TestAFaultOfMappedFilesIsTheDisks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "segment")
+	require.NoError(t, os.WriteFile(file, make([]byte, 1<<20), 0o600))
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	data, unmap, err := (&storage.Object{Info: storage.Info{Size: 1 << 20}, Body: f}).Map()
+	require.NoError(t, err)
+	defer unmap()
+	require.NoError(t, os.Truncate(file, 0))
+	err = mapped(func() error {
+		if data[1<<19] != 0 {
+			return io.EOF
+		}
+		return nil
+	})
+	if runtime.GOOS == "linux" { // elsewhere it is a copy
+		require.ErrorIs(t, err, storage.ErrIO)
+	}
+	require.PanicsWithValue(t, "else", func() { _ = mapped(func() error { panic("else") }) })
 }
 
 func TestBuffersAreUsedAgainForWhatHasAboutTheirSize(t *testing.T) {

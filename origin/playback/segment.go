@@ -173,9 +173,15 @@ func (h *Handler) ts(w http.ResponseWriter, r *http.Request, q *request) error {
 			return err
 		}
 		defer release()
-		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		body.addMade(mux, mux.Size())
-		_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
+		err = mapped(func() error {
+			_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
+			return nil
+		})
+		if err != nil { // in the middle of the answer
+			reply.Logger(ctx).Error("answer cut off", "path", r.URL.Path, "error", err)
+			panic(http.ErrAbortHandler)
+		}
 		return nil
 	}
 	made, err := h.segments.hold(r.Context(), key, func() ([]byte, error) { return h.remultiplex(ctx, q.ch.ID, outs) })
@@ -221,8 +227,10 @@ func (h *Handler) muxer(ctx context.Context, id channel.ID, outs []timeline.Outp
 		}
 		pieces, releases = append(pieces, p), append(releases, r)
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	m, err = mpegts.NewMuxer(pieces)
+	err = mapped(func() (err error) {
+		m, err = mpegts.NewMuxer(pieces)
+		return err
+	})
 	if errors.Is(err, mpegts.ErrCodec) {
 		err = fmt.Errorf("%w: %w", packager.ErrNoTrack, err)
 	}
@@ -236,12 +244,28 @@ func (h *Handler) remultiplex(ctx context.Context, id channel.ID, outs []timelin
 		return nil, err
 	}
 	defer release()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	made := bytes.NewBuffer(h.memory.take(int(mux.Size())))
-	if _, err := mux.WriteTo(made); err != nil {
-		return nil, err
-	}
-	return made.Bytes(), nil
+	err = mapped(func() error {
+		_, err := mux.WriteTo(made)
+		return err
+	})
+	return made.Bytes(), err
+}
+
+// mapped calls f, which reads mapped files. A fault, as where the disk fails, becomes storage.ErrIO.
+func mapped(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if _, fault := p.(interface{ Addr() uintptr }); !fault {
+			panic(p)
+		}
+		err = fmt.Errorf("%w: %v", storage.ErrIO, p)
+	}()
+	return f()
 }
 
 // tsParts returns what a segment is made of, and its class: a video may be asked for before its audio is there, after the

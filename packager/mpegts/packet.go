@@ -56,6 +56,9 @@ func (w *writer) flush() {
 		var n int
 		n, w.err = w.sink.Write(w.out)
 		w.written += int64(n)
+		if w.err != nil { // a sink that broke may hold on to what it was to write
+			w.out = make([]byte, 0, writeSize)
+		}
 	}
 	w.out = w.out[:0]
 }
