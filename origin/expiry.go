@@ -47,7 +47,7 @@ func (s *Server) Run(ctx context.Context) {
 // timeline, then its bytes, then its records. What cannot be deleted is left to Sweep.
 func (s *Server) Expire(ctx context.Context) {
 	for id, o := range s.opened() {
-		gone := o.tl.Expire(s.cutoff(id, o), expiredAtOnce)
+		gone := o.tl.Expire(s.cutoff(o), expiredAtOnce)
 		for _, e := range gone {
 			s.remove(ctx, id, ingest.SegmentKey(id, e.Track, e.Segment.Start))
 		}
@@ -65,7 +65,7 @@ func (s *Server) Expire(ctx context.Context) {
 // between.
 func (s *Server) Sweep(ctx context.Context) {
 	for id, o := range s.opened() {
-		cutoff := media.FromUTC(s.cutoff(id, o))
+		cutoff := media.FromUTC(s.cutoff(o))
 		for _, t := range o.tl.State().Tracks {
 			before := cutoff.Floor(t.Timescale)
 			if t.Segments > 0 {
@@ -99,20 +99,23 @@ func (s *Server) remove(ctx context.Context, id channel.ID, key storage.Key) {
 	}
 }
 
-// opened returns the channels whose timeline is open, those that are not served any more included.
+// opened returns the channels whose timeline is open, those that are not served any more included, after a look at how long
+// the others keep their media.
 func (s *Server) opened() map[channel.ID]*opening {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := maps.Clone(s.live)
 	maps.DeleteFunc(all, func(_ channel.ID, o *opening) bool { return !o.done.Load() || o.err != nil })
+	for id, o := range all {
+		if ch, ok := s.cfg.Channels.Get(id); ok {
+			o.keep = retention(ch)
+		}
+	}
 	return all
 }
 
 // cutoff returns the time before which a channel's media is not needed any more.
-func (s *Server) cutoff(id channel.ID, o *opening) time.Time {
-	if ch, ok := s.cfg.Channels.Get(id); ok {
-		o.keep = retention(ch)
-	}
+func (s *Server) cutoff(o *opening) time.Time {
 	return s.cfg.Now().Add(-o.keep - s.cfg.Grace)
 }
 

@@ -36,6 +36,16 @@ func (s *stubborn) Delete(ctx context.Context, key storage.Key) error {
 	return s.Driver.Delete(ctx, key)
 }
 
+// newStubbornRig returns a rig on such a store.
+func newStubbornRig(t *testing.T) (*rig, *stubborn) {
+	disk := &stubborn{}
+	return newRig(t, func(now func() time.Time) (storage.Driver, storage.Journal) {
+		e := mem.New(now)
+		disk.Driver = e
+		return disk, e
+	}, endpointsOf(standard())...), disk
+}
+
 func (g *rig) storedSegments() (n int) {
 	for _, err := range g.server.cfg.Store.List(g.tb.Context(), ingest.MediaContainer, "", "") {
 		require.NoError(g.tb, err)
@@ -45,12 +55,7 @@ func (g *rig) storedSegments() (n int) {
 }
 
 func TestWhatCouldNotBeDeletedIsSweptLater(t *testing.T) {
-	disk := &stubborn{}
-	g := newRig(t, func(now func() time.Time) (storage.Driver, storage.Journal) {
-		e := mem.New(now)
-		disk.Driver = e
-		return disk, e
-	}, endpointsOf(standard())...)
+	g, disk := newStubbornRig(t)
 	g.push(0, 9)
 	require.Equal(t, 20, g.storedSegments())
 	g.at(noon.Add(2 * time.Hour))

@@ -10,18 +10,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"headwater/storage"
-	"headwater/storage/mem"
 )
 
 func TestAServerThatCannotStoreIsNotReady(t *testing.T) {
-	disk := &stubborn{}
-	g := newRig(t, func(now func() time.Time) (storage.Driver, storage.Journal) {
-		e := mem.New(now)
-		disk.Driver = e
-		return disk, e
-	}, endpointsOf(standard())...)
+	g, disk := newStubbornRig(t)
 	admin := g.server.Admin()
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		ready := func() *httptest.ResponseRecorder {

@@ -62,7 +62,7 @@ type opening struct {
 	tl   *timeline.Timeline
 	err  error
 	done atomic.Bool
-	keep time.Duration // how long its media is kept, as of when the channel was last there; Expire and Sweep alone use it
+	keep time.Duration // how long its media is kept, as of when the channel was last there; Expire and Sweep, which do not run at once, alone use it
 }
 
 // New returns a Server that is not ready yet: see Recover.

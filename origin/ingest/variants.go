@@ -156,7 +156,8 @@ func (n *names) taken(variant, at string) bool {
 
 // listed returns the path of the playlist that lists name, and how; "" when none does. ffmpeg lists segments that it puts
 // into directories of their own (-strftime_mkdir, -hls_segment_filename) by their last element: such an entry, of a single
-// playlist further up, is meant for name in directories with dates, and in others with loose, when no better one came. Only playlists after the first since count.
+// playlist further up, is meant for name in directories with dates, and in others with loose, when no better one came. Only
+// playlists after the first since count.
 func (n *names) listed(name string, loose bool, since int) (at string, f listed) {
 	dir, base := path.Dir(name), path.Base(name)
 	loose = loose || dateless(dir) != dir

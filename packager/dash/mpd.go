@@ -184,7 +184,7 @@ func groupRuns(w *packager.Window, runs []run) [][]run {
 next:
 	for _, r := range runs {
 		for i, set := range out {
-			if setKey(set[0]) == setKey(r) && (r.track.Kind == media.Video || oneSound(w, set, r)) {
+			if setKey(set[0]) == setKey(r) && (r.track.Kind == media.Video || interchangeable(w, set, r)) {
 				out[i] = append(set, r)
 				continue next
 			}
@@ -194,7 +194,7 @@ next:
 	return out
 }
 
-func oneSound(w *packager.Window, set []run, r run) bool {
+func interchangeable(w *packager.Window, set []run, r run) bool {
 	return !slices.ContainsFunc(set, func(s run) bool { return !w.Interchangeable(s.track.Track, r.track.Track) })
 }
 
