@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"headwater/packager/media"
 )
 
 const (
@@ -69,27 +67,17 @@ func TestATransportStreamMadeWithoutItsLateAudioIsNotKept(t *testing.T) {
 func TestASmoothFragmentThatAnnouncesTooLittleIsNotKept(t *testing.T) {
 	g := newRig(t, nil, endpointsOf(standard())...)
 	g.push(0, 9)
-	tl, ok := g.server.timelineOf(chID)
-	require.True(t, ok)
-	bitrate := 0
-	for _, tr := range tl.State().Tracks {
-		if tr.Kind == media.Video {
-			bitrate = tr.Bitrate
-		}
-	}
-	url := func(what string, k int) string {
-		at := noon.Add(time.Duration(k) * segmentLength).UnixMicro()
-		return "/out/v1/default/ch/ism/index.ism/QualityLevels(" + strconv.Itoa(bitrate) + ")/" + what + "(video=" + strconv.FormatInt(at, 10) + ")"
-	}
-	require.Equal(t, http.StatusPreconditionFailed, g.get(url("Fragments", 9)).Code)
+	require.Equal(t, http.StatusPreconditionFailed, g.get(g.smoothURL("Fragments", 9)).Code)
 	g.at(noon.Add(time.Minute)) // nobody waits any longer
-	require.Equal(t, kept, g.get(url("Fragments", 7)).Header().Get("Cache-Control"))
-	info := g.get(url("FragmentInfo", 9))
+	require.Equal(t, kept, g.get(g.smoothURL("Fragments", 7)).Header().Get("Cache-Control"))
+	info := g.get(g.smoothURL("FragmentInfo", 9))
 	require.Equal(t, passing, info.Header().Get("Cache-Control"))
-	tfrf := []byte("\xd4\x80\x7e\xf2\xca\x39\x46\x95")
-	before, after := g.requirePasses(url("Fragments", 9), func() { g.push(32, 40) })
-	require.False(t, bytes.Contains(before.Body.Bytes(), tfrf))
-	require.True(t, bytes.Contains(after.Body.Bytes(), tfrf))
+	announces := func(fragments int) []byte {
+		return append([]byte("\xd4\x80\x7e\xf2\xca\x39\x46\x95\x8e\x54\x26\xcb\x9e\x46\xa7\x9f\x01\x00\x00\x00"), byte(fragments))
+	}
+	before, after := g.requirePasses(g.smoothURL("Fragments", 9), func() { g.push(32, 40) })
+	require.True(t, bytes.Contains(before.Body.Bytes(), announces(0)))
+	require.True(t, bytes.Contains(after.Body.Bytes(), announces(2)))
 }
 
 // Between the two looks the channel's bitrates are measured higher.

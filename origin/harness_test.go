@@ -18,6 +18,7 @@ import (
 	"headwater/origin/access"
 	"headwater/origin/channel"
 	"headwater/origin/metrics"
+	"headwater/origin/playback"
 	"headwater/packager/cmaf"
 	"headwater/packager/media"
 	"headwater/storage"
@@ -42,6 +43,9 @@ type rig struct {
 	tracks map[string]*encoder
 	opened map[string]bool // tracks whose header was sent
 }
+
+// brief is how long a Smooth fragment waits for those that it announces, of the clock on the wall.
+const brief = time.Millisecond
 
 // newRig returns a Server whose channels have these endpoints.
 func newRig(tb testing.TB, store func(now func() time.Time) (storage.Driver, storage.Journal), endpoints ...channel.Endpoint) *rig {
@@ -69,7 +73,7 @@ func newRig(tb testing.TB, store func(now func() time.Time) (storage.Driver, sto
 		Channels: channels, Store: storage.New(driver, storage.Options{}), Journal: journal,
 		Access:  access.NewChecker(trusted, iprange.NewSources(log)),
 		Metrics: metrics.New(func(id channel.ID) bool { _, ok := channels.Get(id); return ok }),
-		Logger:  log, Now: g.now, PublicAddr: "127.0.0.1:8080",
+		Logger:  log, Now: g.now, PublicAddr: "127.0.0.1:8080", Playback: playback.Options{LookAheadWait: brief},
 	})
 	require.NoError(tb, err)
 	require.NoError(tb, g.server.Recover(tb.Context()))

@@ -185,4 +185,5 @@ func (s *Server) Recover(ctx context.Context) error {
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.ingest.Drain()
+	s.playback.Drain()
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"headwater/origin/channel"
@@ -35,6 +36,7 @@ type Options struct {
 	TimePath      string                   // path on the public listener that tells the time of day, for DASH clients
 	PublicURL     string                   // under which viewers reach the public listener, "" when that is not known
 	Secure        func(*http.Request) bool // whether the client's side is HTTPS; nil: by r.TLS
+	LookAheadWait time.Duration            // how long a Smooth fragment waits for those that it announces: 15 s
 }
 
 // Handler serves what lies below /out/v1/{group}/{channel}/{endpoint}/. Create with New.
@@ -47,6 +49,8 @@ type Handler struct {
 	segments  *memo[string, []byte]   // transport streams asked for again
 	fragments *memo[string, moof]     // Smooth
 	memory    buffers                 // of segments
+	stopping  chan struct{}           // closed by Drain
+	drain     sync.Once
 }
 
 // warmBytes is the memory for knowing which manifest answers which request, askedBytes for knowing which transport streams
@@ -76,7 +80,10 @@ func New(source Source, opt Options) *Handler {
 	if opt.Secure == nil {
 		opt.Secure = func(r *http.Request) bool { return r.TLS != nil }
 	}
-	h := &Handler{source: source, opt: opt, memory: buffers{limit: spareBytes},
+	if opt.LookAheadWait == 0 {
+		opt.LookAheadWait = lookAheadWait
+	}
+	h := &Handler{source: source, opt: opt, memory: buffers{limit: spareBytes}, stopping: make(chan struct{}),
 		warm:      newMemo(warmBytes, func(k warmKey, _ manifestKey) int64 { return 1024 + int64(len(k.host)+3*len(k.shift.query)) }),
 		manifests: newMemo(opt.ManifestBytes, func(_ manifestKey, r *rendered) int64 { return r.size() }),
 		asked:     newMemo(askedBytes, func(k string, _ struct{}) int64 { return int64(2*len(k)) + 256 }),
@@ -87,6 +94,9 @@ func New(source Source, opt Options) *Handler {
 	h.warm.slots = h.manifests.slots
 	return h
 }
+
+// Drain ends the requests that wait for media, now and from now on. It returns at once.
+func (h *Handler) Drain() { h.drain.Do(func() { close(h.stopping) }) }
 
 // request is one request on its way: parsed once, then it drives everything.
 type request struct {

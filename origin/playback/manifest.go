@@ -145,8 +145,7 @@ func (q *request) window() (*packager.Window, error) {
 	// The newest fragments cannot be had before others follow them: until then the presentation is not over.
 	for i := range win.Tracks {
 		t := &win.Tracks[i]
-		last := t.Last()
-		if !q.servable(t.ID, last) {
+		if !q.servable(t.ID, t.Last()) {
 			win.Live = true
 			break
 		}
@@ -183,21 +182,6 @@ func measure(t *packager.TrackWindow) (peak, average int) {
 
 // shortest is the part of a second under which the size of a segment says nothing of its bitrate, as for a live channel.
 const shortest = 5
-
-// servable reports whether the fragments that a Smooth fragment announces are there, or will not come any more.
-func (q *request) servable(track string, seg media.Segment) bool {
-	return q.abandoned(seg) ||
-		len(q.tl.Following(track, seg.Number, q.endpoint.SegmentDuration, q.options.LookAhead)) >= q.options.LookAhead
-}
-
-// lookAheadPatience is how many segments longer than the announced ones last is waited for them.
-const lookAheadPatience = 3
-
-// abandoned reports whether what should follow a segment is so late that the stream must have ended.
-func (q *request) abandoned(seg media.Segment) bool {
-	patience := time.Duration(q.options.LookAhead+lookAheadPatience) * q.segmentDuration()
-	return q.now.After(time.UnixMilli(seg.Arrived).Add(patience))
-}
 
 // render writes a manifest and packs it, with no lock held.
 func (q *request) render(win *packager.Window) (*rendered, error) {

@@ -14,10 +14,8 @@ import (
 	"headwater/origin/reply"
 	"headwater/origin/timeline"
 	"headwater/packager"
-	"headwater/packager/cmaf"
 	"headwater/packager/media"
 	"headwater/packager/mpegts"
-	"headwater/packager/smooth"
 	"headwater/storage"
 )
 
@@ -298,93 +296,6 @@ func tsParts(q *request) ([]timeline.Output, class, error) {
 	}
 	return []timeline.Output{out, audio}, c, nil
 }
-
-// smooth sends a fragment with the announcement of those that follow it; while they are missing it is too early.
-func (h *Handler) smooth(w http.ResponseWriter, r *http.Request, q *request) error {
-	tr, ok := q.tl.TrackByBitrate(q.resource.Type, q.resource.Bitrate)
-	if !ok {
-		return fmt.Errorf("%w: %s of %d bit/s", timeline.ErrNoTrack, q.resource.Type, q.resource.Bitrate)
-	}
-	at := media.At(q.resource.Time, smooth.TimeScale).Round(tr.Timescale)
-	// Renditions of other timescales share one list of times, rounded.
-	within := int64(tr.Timescale) / 1000
-	out, err := q.tl.Segment(timeline.Key{Track: tr.ID, Time: at, Within: within, ByTime: true}, q.endpoint.SegmentDuration)
-	if err != nil {
-		return err
-	}
-	next := q.tl.Following(tr.ID, out.Segment.Number, q.endpoint.SegmentDuration, q.options.LookAhead)
-	if len(next) < q.options.LookAhead && !q.abandoned(out.Segment) {
-		return fmt.Errorf("%w: %d of %d", reply.ErrNoLookAhead, len(next), q.options.LookAhead)
-	}
-	hash := out.Segment.Hash
-	for _, s := range next {
-		hash = hash*31 + uint64(s.Start) ^ uint64(s.Duration)<<32
-	}
-	kind := "ism"
-	if q.resource.Kind == packager.FragmentInfo {
-		kind = "info"
-	}
-	a := answer{classImmutable, kind + tag(hash), time.UnixMilli(out.Segment.Arrived)}
-	if len(next) < q.options.LookAhead {
-		a.class = classPassing // an encoder that comes back continues the track
-	}
-	return h.fragment(w, r, q, out, next, a)
-}
-
-// fragment sends a Smooth fragment: a header that is made once and kept for a while, then the stored sample data as it is.
-func (h *Handler) fragment(w http.ResponseWriter, r *http.Request, q *request, out timeline.Output, next []media.Segment,
-	a answer) error {
-	if q.unchanged(w, r, q.resource, a) {
-		return nil
-	}
-	ctx, body := context.WithoutCancel(r.Context()), &content{}
-	var stored *opened // what this request opened, to make the header or to send
-	defer func() {
-		if stored != nil {
-			_ = stored.Close() // read only
-		}
-	}()
-	made, err := h.fragments.get(r.Context(), q.key(a.etag), func() (m moof, err error) {
-		if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
-			return m, err
-		}
-		fragments, spans, err := cmaf.ReadIndex(stored, stored.size)
-		if err != nil && !errors.Is(err, cmaf.ErrMalformed) {
-			err = fmt.Errorf("%w: segment %d of %s: %w", storage.ErrIO, out.Segment.Number, out.Track.ID, err)
-		}
-		if err != nil {
-			return m, err
-		}
-		header, err := smooth.Header(out.Track, out.Segment, fragments, next)
-		return moof{header, spans}, err
-	})
-	if err != nil {
-		return err
-	}
-	if q.resource.Kind == packager.FragmentInfo {
-		body.addBytes(made.header[:len(made.header)-smooth.MdatHeader])
-	} else {
-		if stored == nil {
-			if stored, err = h.open(ctx, q.ch.ID, out); err != nil {
-				return err
-			}
-		}
-		body.addBytes(made.header)
-		for _, s := range made.samples {
-			body.addSpan(&stored.content, s)
-		}
-	}
-	_ = q.send(w, r, q.resource, a, body) // a client that has left is nobody's error
-	return nil
-}
-
-// moof is what comes before the sample data of a Smooth fragment, and where that lies in the stored segment.
-type moof struct {
-	header  []byte
-	samples []cmaf.Span
-}
-
-func (m moof) size() int64 { return int64(cap(m.header) + 16*cap(m.samples)) }
 
 // key names what is made of a segment. The entity tag says all that it depends on.
 func (q *request) key(etag string) string { return q.ch.ID.String() + "/" + q.shift.name + "/" + etag }

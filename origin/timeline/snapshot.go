@@ -12,7 +12,8 @@ import (
 // snapshot is the immutable state that readers see.
 type snapshot struct {
 	version uint64
-	tracks  []trackView // by kind (video first), then ID
+	passed  chan struct{} // closed when another one takes its place
+	tracks  []trackView   // by kind (video first), then ID
 	parts   []media.Part
 	steps   []stepFrom
 	longest media.Time
@@ -34,7 +35,7 @@ type trackView struct {
 func (s *state) snapshot() *snapshot {
 	s.version++
 	n := len(s.steps)
-	out := &snapshot{version: s.version, longest: s.longest, parts: s.shown[:len(s.shown):len(s.shown)], steps: s.steps[:n:n],
+	out := &snapshot{version: s.version, passed: make(chan struct{}), longest: s.longest, parts: s.shown[:len(s.shown):len(s.shown)], steps: s.steps[:n:n],
 		counted: s.counting || s.numbering == Counter}
 	for _, tr := range s.order {
 		n := len(tr.segments)

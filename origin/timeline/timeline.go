@@ -322,10 +322,17 @@ func (t *Timeline) commit(ctx context.Context, p *plan) (pos storage.Position, d
 }
 
 // publish makes a snapshot of the state visible to readers. The caller holds mu.
-func (t *Timeline) publish() { t.snap.Store(t.state.snapshot()) }
+func (t *Timeline) publish() {
+	if old := t.snap.Swap(t.state.snapshot()); old != nil {
+		close(old.passed)
+	}
+}
 
 // Version grows with every change that readers can see.
 func (t *Timeline) Version() uint64 { return t.snap.Load().version }
+
+// Changed returns a channel that is closed with the next change that readers can see.
+func (t *Timeline) Changed() <-chan struct{} { return t.snap.Load().passed }
 
 // Reserve claims the place of a segment before its bytes are stored, so that of two uploads of one segment only one is
 // written. It returns ErrDuplicate or ErrOverlap when the place is taken. Append releases it; Release does otherwise.

@@ -165,12 +165,8 @@ func (f *fragment) trunSize() int {
 	return n
 }
 
-func (f *fragment) tfrfSize() int {
-	if len(f.next) == 0 {
-		return 0
-	}
-	return 29 + 16*len(f.next)
-}
+// tfrfSize is not 0 where nothing is announced: dash.js gives up at a live fragment without the box, not at an empty one.
+func (f *fragment) tfrfSize() int { return 29 + 16*len(f.next) }
 
 func (f *fragment) trafSize() int { return 8 + 20 + f.trunSize() + 44 + f.tfrfSize() }
 
@@ -197,9 +193,6 @@ func (f *fragment) appendMoof(b []byte) []byte {
 	b = be.AppendUint32(b, 1<<24)
 	b = be.AppendUint64(b, uint64(start))
 	b = be.AppendUint64(b, uint64(Time(f.segment.End(), f.track.Timescale)-start))
-	if len(f.next) == 0 {
-		return b
-	}
 	b = append(box(b, uint32(f.tfrfSize()), "uuid"), tfrfType...)
 	b = append(be.AppendUint32(b, 1<<24), byte(len(f.next)))
 	for _, s := range f.next {

@@ -35,7 +35,7 @@ func (Format) Render(v packager.View, r packager.Resource) ([]byte, error) {
 		b = intAttr(b, "Duration", 0)
 		b = attr(b, "IsLive", "TRUE")
 		b = intAttr(b, "LookAheadFragmentCount", int64(v.LookAhead))
-		if !v.Fixed && v.Depth > 0 {
+		if !v.Fixed && v.Depth > 0 && !young(v, &ss[0]) {
 			b = intAttr(b, "DVRWindowLength", Time(int64(v.Depth), 1e9))
 		}
 		b = attr(b, "CanSeek", "TRUE")
@@ -48,6 +48,14 @@ func (Format) Render(v packager.View, r packager.Resource) ([]byte, error) {
 		b = appendStream(b, v, r.Manifest, &ss[i])
 	}
 	return append(b, "</SmoothStreamingMedia>\n"...), nil
+}
+
+// young reports whether s will list more chunks than it does, and is too short to be told how far back it reaches: dash.js
+// takes the length of its list for the window then, half of that for the delay, and for a short one that leaves it no buffer.
+func young(v packager.View, s *stream) bool {
+	n := len(s.chunks)
+	span := s.end() - s.chunks[0].start
+	return n < 2*joinChunks && span+Time(int64(v.LookAhead+1)*int64(v.TargetDuration), 1e9) < Time(int64(v.Depth), 1e9)
 }
 
 // length returns the time from the first start to the last end of all streams.
@@ -123,7 +131,7 @@ func (l *level) config() *media.Config { return l.segments[len(l.segments)-1].Co
 func appendChunks(b []byte, chunks []chunk) []byte {
 	for i, c := range chunks {
 		b = append(b, "<c"...)
-		if i == 0 || chunks[i-1].gap {
+		if i == 0 || chunks[i-1].gap() {
 			b = intAttr(b, "t", c.start)
 		}
 		b = intAttr(b, "d", c.duration)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -34,8 +35,8 @@ func TestManifests(t *testing.T) {
 		"live": {Window: window(videoTrack(avc, "v1", 3e6, 8), videoTrack(avc, "v2", 1e6, 8),
 			videoTrack(hevc, "v3", 2e6, 8), audioTrack(aac, "a1", "eng", 128e3, 8),
 			audioTrack(aac, "a2", "deu", 64e3, 8)), Options: o},
-		"gap": {Window: window(without(videoTrack(avc, "v1", 3e6, 9), 3), without(videoTrack(avc, "v2", 1e6, 9), 5),
-			audioTrack(aac, "a1", "", 128e3, 9)), Options: o},
+		"gap": {Window: window(without(videoTrack(avc, "v1", 3e6, 13), 3), without(videoTrack(avc, "v2", 1e6, 13), 5),
+			audioTrack(aac, "a1", "", 128e3, 13)), Options: o},
 		"vod":          {Window: vod, Options: o},
 		"time-shifted": fixed,
 	} {
@@ -124,19 +125,20 @@ func TestOnlyMediaOfTheNewestParameterSetsIsListed(t *testing.T) {
 }
 
 // Every listed fragment is found again under its URL, times never go back, chunks are contiguous but for what is missing,
-// and together they span what the segments span.
+// and together they span what the segments span. Gaps near to the end are another matter.
 func TestChunksLeadToTheSegments(t *testing.T) {
 	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		n := rapid.IntRange(8, 40).Draw(rt, "segments")
+		n := rapid.IntRange(12, 40).Draw(rt, "segments")
 		look := rapid.IntRange(0, 3).Draw(rt, "lookAhead")
 		tracks := []packager.TrackWindow{videoTrack(avc, "v1", 3e6, n), audioTrack(aac, "a1", "eng", 128e3, n)}
 		for i := range tracks {
 			for range rapid.IntRange(0, 2).Draw(rt, "missing") {
-				tracks[i] = without(tracks[i], rapid.IntRange(0, len(tracks[i].Segments)-1).Draw(rt, "which"))
+				tracks[i] = without(tracks[i], rapid.IntRange(0, len(tracks[i].Segments)-10).Draw(rt, "which"))
 			}
 		}
 		v := packager.View{Window: window(tracks...), Options: packager.Options{LookAhead: look}}
+		v.Fixed = true
 		m := parse(rt, v)
 		require.Len(rt, m.Streams, 2)
 		for i, s := range m.Streams {
@@ -159,13 +161,63 @@ func TestChunksLeadToTheSegments(t *testing.T) {
 				require.Equal(rt, j, at)
 				next += c.D
 			}
-			end := track.Last().End()
-			if look > 0 {
-				end = track.Segments[len(shown)].Start
-			}
-			require.Equal(rt, smooth.Time(end, track.Timescale), next)
+			require.Equal(rt, smooth.Time(shown[len(shown)-1].End(), track.Timescale), next)
 		}
 	})
+}
+
+// dash.js begins four chunks before the end, and never where nothing is there.
+func TestALiveManifestEndsBeforeAGapUntilPlayersCanBeginBehindIt(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	for behind, listed := range map[int]int{1: 7, 4: 7, 5: 7 + 5} {
+		video, audio := videoTrack(avc, "v1", 3e6, 13+behind), audioTrack(aac, "a1", "", 128e3, 13+behind)
+		for range 6 {
+			video, audio = without(video, 7), without(audio, 7)
+		}
+		m := parse(t, packager.View{Window: window(video, audio)})
+		for _, s := range m.Streams {
+			require.Len(t, s.Chunks, listed, "%d segments behind the gap", behind)
+		}
+		last := m.Streams[0].Chunks[6]
+		if listed > 7 {
+			require.EqualValues(t, 14*smooth.TimeScale, last.D, "a player steps over the gap")
+		} else {
+			require.EqualValues(t, 2*smooth.TimeScale, last.D, "a player that is told of no more has all there is")
+		}
+	}
+}
+
+func TestAGapWithNothingBeforeItHoldsNothingBack(t *testing.T) {
+	avc, aac := avcConfig(t, "avc0", ppsHex), aacConfig(t)
+	audio := audioTrack(aac, "a1", "", 128e3, 9)
+	audio.Segments = audio.Segments[5:]
+	m := parse(t, packager.View{Window: window(without(videoTrack(avc, "v1", 3e6, 9), 4), audio)})
+	require.Len(t, m.Streams[0].Chunks, 8)
+	require.Len(t, m.Streams[1].Chunks, 4)
+}
+
+// dash.js takes the duration of the first chunk for that of all.
+func TestALiveManifestDoesNotBeginWithAGap(t *testing.T) {
+	track := without(videoTrack(avcConfig(t, "avc0", ppsHex), "v1", 3e6, 12), 1)
+	w := window(track)
+	require.Equal(t, smooth.Time(track.Segments[1].Start, 90000), parse(t, packager.View{Window: w}).Streams[0].Chunks[0].T)
+	w.Fixed = true
+	require.Equal(t, smooth.Time(track.Segments[0].Start, 90000), parse(t, packager.View{Window: w}).Streams[0].Chunks[0].T,
+		"a viewer has asked for it")
+}
+
+// dash.js takes half of a short window for its delay, and buffers nothing of one shorter than three chunks.
+func TestTheWindowIsToldOnceItHasSomeLength(t *testing.T) {
+	avc := avcConfig(t, "avc0", ppsHex)
+	told := func(n int, depth time.Duration) int64 {
+		w := window(videoTrack(avc, "v1", 3e6, n))
+		w.Depth = depth
+		return parse(t, packager.View{Window: w, Options: packager.Options{LookAhead: 2}}).Depth
+	}
+	require.Zero(t, told(3, time.Minute))
+	require.Zero(t, told(11, time.Minute))
+	require.EqualValues(t, time.Minute.Microseconds(), told(12, time.Minute))
+	require.EqualValues(t, 12_000_000, told(6, 12*time.Second), "it will not be longer")
 }
 
 // What dash.js takes for the end of a finished presentation lies behind all media, by no more than a millisecond.
@@ -286,6 +338,7 @@ func BenchmarkRender(b *testing.B) {
 
 // manifest is what a client reads.
 type manifest struct {
+	Depth   int64 `xml:"DVRWindowLength,attr"`
 	Streams []struct {
 		Name   string `xml:",attr"`
 		URL    string `xml:"Url,attr"`

@@ -23,14 +23,23 @@ type level struct {
 // asks for the fragment that begins where the last one ended, and waits for ever where none does.
 type chunk struct {
 	start, duration int64
-	gap             bool // media is missing (or doubled) at its end
+	media           int64 // how much of the duration has media
 }
+
+// gap reports whether media is missing (or doubled) at the end of c.
+func (c chunk) gap() bool { return c.duration != c.media }
+
+// torn reports whether so much is missing at the end of c that a player cannot begin there.
+func (c chunk) torn() bool { return c.duration-c.media > TimeScale/10 }
 
 const (
 	// staleSegments is how many segments a rendition may lag behind the others of a live stream before it is left out.
 	staleSegments = 4
 	// settledChunks is how many chunks the first stream must list before another may be missing altogether.
 	settledChunks = 3
+	// joinChunks is how many chunks without a gap the end of a live stream must have: dash.js begins to play four chunks
+	// before it, and where nothing is there it never does.
+	joinChunks = 5
 )
 
 // streams returns the streams of w, video first. The chunks of a stream are those that all its levels have. While w is
@@ -42,7 +51,7 @@ func streams(w *packager.Window, lookAhead int) ([]stream, error) {
 		s := &all[i]
 		s.settle(w)
 		if w.Live {
-			s.chunks = s.chunks[:max(0, len(s.chunks)-lookAhead)]
+			s.keep(len(s.chunks) - lookAhead)
 		}
 		if len(s.chunks) > 0 {
 			out = append(out, *s)
@@ -58,8 +67,60 @@ func streams(w *packager.Window, lookAhead int) ([]stream, error) {
 	}
 	if !w.Live {
 		finish(out)
+		return out, nil
+	}
+	holdBack(out)
+	if !w.Fixed {
+		for i := range out {
+			out[i].begin()
+		}
 	}
 	return out, nil
+}
+
+// keep leaves the first n chunks of s.
+func (s *stream) keep(n int) {
+	s.chunks = s.chunks[:max(0, n)]
+	if len(s.chunks) > 0 {
+		last := &s.chunks[len(s.chunks)-1]
+		last.duration = last.media
+	}
+}
+
+// holdBack takes from all streams what follows the last gap where that is too near to the end to begin playing behind it.
+// Players that play already go on by the announcements in the fragments.
+func holdBack(ss []stream) {
+	var gap int64 // where the last one begins
+	for i := range ss {
+		for n, c := range ss[i].chunks {
+			if n >= len(ss[i].chunks)-joinChunks && c.torn() {
+				gap = max(gap, c.start+c.media)
+			}
+		}
+	}
+	if gap == 0 {
+		return
+	}
+	keep := make([]int, len(ss))
+	for i := range ss {
+		for keep[i] < len(ss[i].chunks) && ss[i].chunks[keep[i]].start < gap-tolerance {
+			keep[i]++
+		}
+		if keep[i] == 0 {
+			return // it has nothing before the gap
+		}
+	}
+	for i := range ss {
+		ss[i].keep(keep[i])
+	}
+}
+
+// begin leaves out chunks that are longer than their media at the beginning of s: dash.js takes the first one's duration
+// for that of all.
+func (s *stream) begin() {
+	for len(s.chunks) > joinChunks && s.chunks[0].torn() {
+		s.chunks = s.chunks[1:]
+	}
 }
 
 // gather returns the streams of w with all their levels: the video, and each audio by itself.
@@ -173,7 +234,6 @@ func (s *stream) settle(w *packager.Window) {
 	}
 	for i := 1; i < len(s.chunks); i++ {
 		prev := &s.chunks[i-1]
-		prev.gap = prev.start+prev.duration != s.chunks[i].start
 		prev.duration = s.chunks[i].start - prev.start
 	}
 }
@@ -185,7 +245,8 @@ func (l level) chunks() []chunk {
 	for i := range l.segments {
 		s := &l.segments[i]
 		out[i].start = Time(s.Start, l.track.Timescale)
-		out[i].duration = Time(s.End(), l.track.Timescale) - out[i].start
+		out[i].media = Time(s.End(), l.track.Timescale) - out[i].start
+		out[i].duration = out[i].media
 	}
 	return out
 }
