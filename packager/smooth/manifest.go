@@ -50,12 +50,11 @@ func (Format) Render(v packager.View, r packager.Resource) ([]byte, error) {
 	return append(b, "</SmoothStreamingMedia>\n"...), nil
 }
 
-// young reports whether s will list more chunks than it does, and is too short to be told how far back it reaches: dash.js
-// takes the length of its list for the window then, half of that for the delay, and for a short one that leaves it no buffer.
+// young reports whether s does not fill the window yet, or ends before a gap. dash.js takes the length of such a list for
+// that of the window: half of it for the delay, which leaves a short one no buffer, and what a gap pushes out for gone.
 func young(v packager.View, s *stream) bool {
-	n := len(s.chunks)
 	span := s.end() - s.chunks[0].start
-	return n < 2*joinChunks && span+Time(int64(v.LookAhead+1)*int64(v.TargetDuration), 1e9) < Time(int64(v.Depth), 1e9)
+	return span+Time(int64(v.LookAhead+1)*int64(v.TargetDuration), 1e9) < Time(int64(v.Depth), 1e9)
 }
 
 // length returns the time from the first start to the last end of all streams.

@@ -207,7 +207,7 @@ func TestALiveManifestDoesNotBeginWithAGap(t *testing.T) {
 }
 
 // dash.js takes half of a short window for its delay, and buffers nothing of one shorter than three chunks.
-func TestTheWindowIsToldOnceItHasSomeLength(t *testing.T) {
+func TestTheWindowIsToldOnceItIsFull(t *testing.T) {
 	avc := avcConfig(t, "avc0", ppsHex)
 	told := func(n int, depth time.Duration) int64 {
 		w := window(videoTrack(avc, "v1", 3e6, n))
@@ -215,8 +215,8 @@ func TestTheWindowIsToldOnceItHasSomeLength(t *testing.T) {
 		return parse(t, packager.View{Window: w, Options: packager.Options{LookAhead: 2}}).Depth
 	}
 	require.Zero(t, told(3, time.Minute))
-	require.Zero(t, told(11, time.Minute))
-	require.EqualValues(t, time.Minute.Microseconds(), told(12, time.Minute))
+	require.Zero(t, told(28, time.Minute))
+	require.EqualValues(t, time.Minute.Microseconds(), told(29, time.Minute))
 	require.EqualValues(t, 12_000_000, told(6, 12*time.Second), "it will not be longer")
 }
 
