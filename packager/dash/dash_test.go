@@ -396,3 +396,15 @@ func find(tracks []packager.TrackWindow, id string) *packager.TrackWindow {
 	}
 	return nil
 }
+
+// ISO/IEC 23009-1 5.3.1.2.
+func TestNoSegmentIsLongerThanTheMPDSays(t *testing.T) {
+	w := window(videoTrack("v1", 3e6, 6), audioTrack("a1", "en", 6))
+	said := func() time.Duration { return time.Duration(*parse(t, packager.View{Window: w}).MaxSegmentDuration) }
+	require.Equal(t, 2100*time.Millisecond, said(), "the audio is now and then a frame longer")
+	w.Tracks[0].Segments[5].Duration = 3320 * 90
+	require.Equal(t, 3400*time.Millisecond, said())
+	w.Tracks = w.Tracks[:1]
+	w.Tracks[0].Segments = w.Tracks[0].Segments[:5]
+	require.Equal(t, 2*time.Second, said())
+}

@@ -86,7 +86,7 @@ func describe(v packager.View, name string) *mpd.MPD {
 	m.Id = name
 	m.Profiles = profiles
 	m.MinBufferTime = duration(v.SegmentDuration)
-	m.MaxSegmentDuration = duration(v.TargetDuration)
+	m.MaxSegmentDuration = duration(max(v.TargetDuration, longest(v.Window)))
 	m.AvailabilityStartTime = dateTime(time.Unix(0, 0).Add(v.Delay))
 	if !v.Live {
 		return m
@@ -102,6 +102,21 @@ func describe(v packager.View, name string) *mpd.MPD {
 		m.UTCTimings = []*mpd.DescriptorType{mpd.NewDescriptor("urn:mpeg:dash:utc:http-iso:2014", v.TimeURL, "")}
 	}
 	return m
+}
+
+// longest returns what no segment in view is longer than (ISO/IEC 23009-1 5.3.1.2), a whole tenth of a second, so that it
+// stays as it is while segments of audio are now a frame longer than those of their video and now shorter.
+func longest(w *packager.Window) time.Duration {
+	const step = 100 * time.Millisecond
+	var most time.Duration
+	for i := range w.Tracks {
+		ticks := int64(0)
+		for j := range w.Tracks[i].Segments {
+			ticks = max(ticks, w.Tracks[i].Segments[j].Duration)
+		}
+		most = max(most, media.At(ticks, w.Tracks[i].Timescale).Duration())
+	}
+	return (most + step - 1).Truncate(step)
 }
 
 // delay returns how far behind the live edge a player should play: at most half of what a sliding window holds, so that
