@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -160,6 +161,16 @@ func TestThePageIsConfinedByItsPolicy(t *testing.T) {
 	require.Contains(t, page, "v1 &lt;b&gt;")
 	require.NotContains(t, page, "<script>", "no script stands in the page")
 	require.NotContains(t, page, "style=", "no style stands in the page")
+}
+
+func TestTheScriptFindsItsElementsOnThePage(t *testing.T) {
+	opt := Options{Source: example(), PublicAddr: ":8080"}
+	page := body(t, serve(t, opt, "GET", "/console/"))
+	asked := regexp.MustCompile(`\$\("([^"]+)"\)`).FindAllStringSubmatch(body(t, serve(t, opt, "GET", "/console/assets/console.js")), -1)
+	require.NotEmpty(t, asked)
+	for _, id := range append(asked, []string{"", "filter"}, []string{"", "order"}) {
+		require.Contains(t, page, `id="`+id[1]+`"`)
+	}
 }
 
 func TestPlayersComeFromTheBinaryOrPinnedFromTheCDN(t *testing.T) {

@@ -27,6 +27,7 @@ function put(node, property, value) {
 // sync makes the children of parent those of items: kept by key, made by make, filled by fill, in order.
 function sync(parent, items, key, make, fill) {
   const old = new Map([...parent.children].map((n) => [n.dataset.key, n]));
+  const focused = document.activeElement; // which loses the focus where its node moves
   let at = parent.firstElementChild;
   for (const item of items) {
     const k = String(key(item));
@@ -41,6 +42,7 @@ function sync(parent, items, key, make, fill) {
     fill(node, item);
   }
   for (const node of old.values()) node.remove();
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 // table fills a table from columns {head, text(item), className(item), dot(item)}.
@@ -77,13 +79,24 @@ function facts(node, pairs) {
 const style = (health) => (health === "no media" ? "none" : health);
 const serverNow = () => Date.now() + offset;
 
-function age(since) {
+function age(since, digits = 1) {
   if (!since) return "never";
   const s = Math.max(0, (serverNow() - since) / 1000);
-  if (s < 100) return s.toFixed(1) + " s";
+  if (s < 100) return s.toFixed(digits) + " s";
   if (s < 5400) return Math.round(s / 60) + " min";
   if (s < 129600) return Math.round(s / 3600) + " h";
   return Math.round(s / 86400) + " d";
+}
+
+// ago says how long ago an instant was, which the page says anew all the time.
+const ago = (at) => (at ? age(at, 0) + " ago" : "never");
+
+// instant returns a moment as time of day, with the date unless it is today's.
+function instant(at) {
+  if (!at) return "";
+  const [date, time] = new Date(at).toISOString().split("T");
+  const today = new Date(serverNow()).toISOString().startsWith(date);
+  return (today ? "" : date + " ") + time.slice(0, 8) + " UTC";
 }
 
 function bitrate(b) {
@@ -124,7 +137,7 @@ const inputColumns = [
   { head: "Rejected", text: (i) => String(i.rejected), number: true, className: (i) => (i.rejected ? "alarm" : "") },
   {
     head: "Last reason", className: () => "reason",
-    text: (i) => (i.lastReason ? i.lastReason + (i.lastRejected ? " (" + age(i.lastRejected) + " ago)" : "") : "\u2013"),
+    text: (i) => (i.lastReason ? i.lastReason + (i.lastRejected ? " (" + ago(i.lastRejected) + ")" : "") : "\u2013"),
   },
 ];
 
@@ -133,6 +146,18 @@ const inputColumns = [
 const id = (c) => c.group + "/" + c.name;
 const current = () => state.channels.find((c) => id(c) === selected);
 const newest = (c) => Math.max(0, ...c.tracks.map((t) => t.lastArrived));
+const heard = (c) => Math.max(newest(c), ...c.inputs.map((i) => i.lastPush)); // pushes are forgotten at a restart, media is not
+const names = new Intl.Collator("en", { numeric: true });
+const worst = ["stale", "no media", "ok"];
+
+// listed returns the channels that have all words of the filter in name or health, in the order that is chosen.
+function listed() {
+  const words = $("filter").value.toLowerCase().split(/\s+/);
+  const byHealth = $("order").value === "health";
+  return state.channels
+    .filter((c) => words.every((w) => (id(c) + " " + c.health).toLowerCase().includes(w)))
+    .sort((a, b) => (byHealth && worst.indexOf(a.health) - worst.indexOf(b.health)) || names.compare(id(a), id(b)));
+}
 
 function show() {
   put($("clock"), "textContent", new Date(serverNow()).toISOString().slice(0, 19).replace("T", " ") + " UTC");
@@ -140,7 +165,10 @@ function show() {
   const words = [[count("ok"), "ok"], [count("stale"), "stale"], [count("no media"), "without media"]];
   put($("summary"), "textContent", words.filter(([n]) => n).map(([n, w]) => n + " " + w).join(" \u00b7 "));
   if (!current() && state.channels.length) selected = id(state.channels.find((c) => c.health === "ok") ?? state.channels[0]);
-  sync($("channels"), state.channels, id, (c) => {
+  const shown = listed();
+  put($("find"), "hidden", state.channels.length < 2);
+  put($("count"), "textContent", shown.length < state.channels.length ? shown.length + " of " + state.channels.length : "");
+  sync($("channels"), shown, id, (c) => {
     const link = element("a", "", element("span", "dot"),
       element("span", "name", element("span", "group", c.group + "/"), c.name), element("span", "edge"));
     link.href = "#" + id(c).split("/").map(encodeURIComponent).join("/");
@@ -162,7 +190,7 @@ function show() {
 function pushCommand() {
   return "ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=48000 \\\n" +
     "  -c:v libx264 -preset veryfast -g 50 -keyint_min 50 -sc_threshold 0 -b:v 800k -pix_fmt yuv420p -c:a aac -b:a 96k \\\n" +
-    "  -f hls -hls_time 2 -method PUT " + (state.ingest || "") + "/in/v1/default/1/test/index.m3u8";
+    "  -f hls -hls_time 2 -hls_flags program_date_time -ignore_io_errors 1 -method PUT " + (state.ingest || "") + "/in/v1/default/1/test/index.m3u8";
 }
 
 function showChannel(c) {
@@ -174,7 +202,8 @@ function showChannel(c) {
   put($("health"), "className", "badge " + style(c.health));
   const edge = Math.max(0, ...c.tracks.map((t) => t.lastEnd));
   facts($("facts"), [
-    ["Live edge", edge ? new Date(edge).toISOString().slice(11, 19) + " UTC" : ""],
+    ["Encoder heard", ago(heard(c))],
+    ["Live edge", instant(edge)],
     ["Numbering", c.numbering],
     ["Discontinuities", String(c.discontinuities)],
   ]);
@@ -390,6 +419,26 @@ async function ask() {
 window.addEventListener("hashchange", () => {
   selected = decodeURIComponent(location.hash.slice(1));
   show();
+});
+for (const control of ["filter", "order"]) $(control).addEventListener("input", show);
+$("nav").addEventListener("keydown", (e) => {
+  if (e.target === $("order")) return; // has its own use for these keys
+  const links = [...$("channels").querySelectorAll("a")];
+  const at = links.indexOf(e.target); // -1: the filter
+  if (e.key === "ArrowDown") links[at + 1]?.focus();
+  else if (e.key === "ArrowUp") (links[at - 1] ?? $("filter")).focus();
+  else if (e.key === "Enter" && at < 0) links[0]?.click();
+  else if (e.key === "Escape") {
+    $("filter").value = "";
+    $("filter").focus();
+    show();
+  } else return;
+  e.preventDefault();
+});
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, select")) return;
+  e.preventDefault();
+  $("filter").focus();
 });
 $("stop").addEventListener("click", () => {
   autoplay = false;
