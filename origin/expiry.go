@@ -29,6 +29,7 @@ func (s *Server) Run(ctx context.Context) {
 	tick := time.NewTicker(expiry)
 	defer tick.Stop()
 	var swept time.Time
+	quiet := silences{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,6 +37,7 @@ func (s *Server) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.Expire(ctx)
+		quiet.look(s)
 		if now := s.cfg.Now(); now.Sub(swept) >= sweeping {
 			s.Sweep(ctx)
 			swept = now

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -22,6 +23,11 @@ type patientBody struct {
 	err   error     // that ended the body, io.EOF included
 	until time.Time // when it is read no more; zero: as long as it lasts
 	held  *share    // what is read stays in memory until the request ends; nil: it does not
+
+	// Of bodies that trickle: see pace.
+	paced   int64     // count at pacedAt
+	pacedAt time.Time // since when fewer than leastProgress bytes came, without the time between reads
+	readAt  time.Time // when the last read ended
 
 	// Of bodies that a stopping server ends: see drains.
 	stream bool // uploaded to a Streams() URL
@@ -56,6 +62,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	b.waits(false)
+	b.readAt = time.Now()
 	b.count += int64(n)
 	if b.limit > 0 && b.count > b.limit && err == nil {
 		err = &http.MaxBytesError{Limit: b.limit}
@@ -87,13 +94,28 @@ func (b *patientBody) prepare() (over bool) {
 		_ = b.ctl.SetReadDeadline(now) // net/http does not wait for the rest either
 		return true
 	}
-	if idle := now.Add(b.idle); !ends || idle.Before(deadline) {
+	if idle := b.pace(now).Add(b.idle); !ends || idle.Before(deadline) {
 		deadline = idle
 	}
 	// A writer without deadlines (in tests) has none to set.
 	_ = b.ctl.SetReadDeadline(deadline)
 	b.waiting = true
 	return false
+}
+
+// leastProgress is how many bytes have to come in the time of the idle deadline: fewer than any fragment has, more than an
+// attacker sends who holds on to a connection.
+const leastProgress = 128
+
+// pace returns since when a body has made no progress. What we do between reads is not the encoder's time.
+func (b *patientBody) pace(now time.Time) time.Time {
+	switch {
+	case b.pacedAt.IsZero(), b.count-b.paced >= leastProgress:
+		b.paced, b.pacedAt = b.count, now
+	default:
+		b.pacedAt = b.pacedAt.Add(now.Sub(b.readAt))
+	}
+	return b.pacedAt
 }
 
 // segmentGrace is how long an upload to a Streams() URL that may be a segment, not a stream, has to end when the server stops.
@@ -143,6 +165,9 @@ func (b *patientBody) explain(err error) error {
 			return b.err
 		}
 		return fmt.Errorf("%w (%s)", b.err, err.Error()) // the answer is this one, whatever else was found
+	}
+	if errors.Is(b.err, os.ErrDeadlineExceeded) {
+		return errors.Join(fmt.Errorf("%w: after %d bytes fewer than %d came in %v", demux.ErrTruncated, b.count, leastProgress, b.idle), err)
 	}
 	return errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, b.count, b.err), err)
 }

@@ -185,9 +185,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	reason := reply.Describe(r.Context(), err).Reason
 	h.seen.Rejected(id, reason)
 	h.rejected(id, reason+": "+name)
-	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "error", err)
+	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "client", r.RemoteAddr, "error", err)
 	body.drain()
-	reply.WriteError(w, r, err)
+	reply.WriteKnown(w, r, err)
 }
 
 // unframed reports whether a request says nothing of its body's length, as of ffmpeg with -chunked_post 0: what follows is

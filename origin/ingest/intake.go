@@ -147,7 +147,7 @@ func (t *intake) input(ctx context.Context, number int) (*input, error) {
 	if in := t.opened(number); in != nil {
 		return in, nil
 	}
-	in := newInput(number, t.tl, newNames(), t.feed)
+	in := newInput(t.id.String(), number, t.tl, newNames(), t.feed)
 	if err := t.recall(ctx, in); err != nil {
 		return nil, err
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"headwater/origin/reply"
 	"headwater/origin/timeline"
 	"headwater/packager/media"
 )
@@ -22,11 +24,12 @@ const (
 
 // input is one of the two places where an encoder pushes to a channel: its sessions, and what its names mean.
 type input struct {
-	number int
-	tl     *timeline.Timeline
-	names  *names
-	feed   *feed
-	memo   memo // guarded by feed.mu; journaled as a note before it is used
+	channel string // for logs
+	number  int
+	tl      *timeline.Timeline
+	names   *names
+	feed    *feed
+	memo    memo // guarded by feed.mu; journaled as a note before it is used
 
 	fed    fedTracks
 	moving map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
@@ -61,8 +64,8 @@ func newFeed(tl *timeline.Timeline) *feed {
 	return f
 }
 
-func newInput(number int, tl *timeline.Timeline, names *names, f *feed) *input {
-	in := &input{number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{}}
+func newInput(channel string, number int, tl *timeline.Timeline, names *names, f *feed) *input {
+	in := &input{channel: channel, number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{}}
 	if raw := tl.Noted(in.noteKey()); raw != nil && json.Unmarshal(raw, &in.memo) != nil {
 		in.memo = memo{} // costs a discontinuity, no more
 	}
@@ -216,7 +219,12 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	if err := in.remember(ctx, next); err != nil {
 		return 0, 0, err
 	}
+	in.logger(ctx).Info("encoder begins", "track", track, "clock", a.Kind, "at", media.At(start, s.Scale).UTC())
 	return next.First + len(next.Anchors) - 1, start, nil
+}
+
+func (in *input) logger(ctx context.Context) *slog.Logger {
+	return reply.Logger(ctx).With("channel", in.channel, "input", in.number)
 }
 
 // follow makes the input the one that feeds the timeline. It begins a part where a session begins or the other input fed
@@ -228,6 +236,9 @@ func (in *input) follow(ctx context.Context, clock clockKind, fresh bool, start 
 	if !any || !seamless && (fresh || in.switches()) {
 		if _, err := in.tl.BeginPart(ctx, start); err != nil {
 			return err
+		}
+		if any {
+			in.logger(ctx).Warn("discontinuity: the encoder began again or another one took over", "at", start.UTC())
 		}
 	}
 	if f == in.feed.now {
@@ -291,6 +302,9 @@ func (in *input) part(ctx context.Context, track string, c *media.Config, start 
 	}
 	if has && last.Config != c && last.Part == cur.Ordinal && last.Start < start {
 		p, err := in.tl.BeginPart(ctx, media.At(start, s.Scale))
+		if err == nil {
+			in.logger(ctx).Info("discontinuity: the track has another configuration", "track", track, "at", p.Start.UTC())
+		}
 		return p.Ordinal, err
 	}
 	return cur.Ordinal, nil

@@ -33,12 +33,16 @@ func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error
 	w := &p.writing
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, has := p.tl.Last(tr.ID); !has && w.by[tr.ID] == 0 {
+	_, known := p.tl.Last(tr.ID)
+	if known = known || w.by[tr.ID] > 0; !known {
 		if err := p.roomFor(tr.ID); err != nil {
 			return tr, err
 		}
 	}
 	set, err := p.tl.SetTrack(ctx, tr)
+	if err == nil && !known {
+		p.log.Info("track is new", "track", tr.ID, "kind", tr.Kind.String(), "language", tr.Language)
+	}
 	if err == nil && !slices.Contains(p.writes, tr.ID) {
 		p.writes = append(p.writes, tr.ID)
 		w.by[tr.ID]++

@@ -83,11 +83,23 @@ type body struct {
 // else of the answer was written; headers that describe a body are replaced, others (Allow, CORS) stay. When the client
 // has gone nothing but a status for the metrics is written.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	a := answerTo(r, err)
+	logAnswer(r, a, err)
+	a.write(w, r, err)
+}
+
+// WriteKnown answers as WriteError does, where the caller has logged more of it.
+func WriteKnown(w http.ResponseWriter, r *http.Request, err error) { answerTo(r, err).write(w, r, err) }
+
+func answerTo(r *http.Request, err error) Answer {
 	a := Describe(r.Context(), err)
 	if a.Status == StatusClientGone && r.Context().Err() == nil {
-		a = stopped // something else than the client ended the work
+		return stopped // something else than the client ended the work
 	}
-	logAnswer(r, a, err)
+	return a
+}
+
+func (a Answer) write(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Accept-Ranges",
 		"Content-Range", "Content-Disposition"} {
@@ -132,7 +144,7 @@ func logAnswer(r *http.Request, a Answer, err error) {
 	case errors.Is(err, ErrStopping): // as it was told to
 	case a.Status >= 500:
 		level = slog.LevelError
-	case a.Status == http.StatusNotFound, a.Status == StatusClientGone,
+	case a.Status == http.StatusNotFound, a.Status == StatusClientGone, a.Soon,
 		a.Reason == auth.ReasonNoCredentials: // a challenge is how encoders begin each connection
 		level = slog.LevelDebug
 	}
