@@ -272,3 +272,46 @@ func TestFFmpegTransportStreams(t *testing.T) {
 		g.clean()
 	})
 }
+
+func TestManifestsTellLanguagesAndTheDefault(t *testing.T) {
+	const master = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x\",LANGUAGE=\"deu\",DEFAULT=NO,URI=\"0/seg.m3u8\"\n" +
+		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"y\",LANGUAGE=\"eng\",DEFAULT=YES,URI=\"1/seg.m3u8\"\n" +
+		"#EXT-X-STREAM-INF:BANDWIDTH=1000000,AUDIO=\"a\"\nv/seg.m3u8\n"
+	const set = `<AdaptationSet contentType="audio" lang="%s"><Role schemeIdUri="urn:mpeg:dash:role:2011" value="%s"/><SegmentTemplate ` +
+		`initialization="$RepresentationID$/init.mp4" media="$RepresentationID$/seg$Number$.m4s"/><Representation id="%d"/></AdaptationSet>`
+	for name, manifest := range map[string][]byte{
+		"live.m3u8": []byte(master),
+		"live.mpd": []byte(`<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic"><Period>` + fmt.Sprintf(set, "deu", "alternate", 0) +
+			fmt.Sprintf(set, "eng", "main", 1) + `</Period></MPD>`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, g *rig) {
+				put := func(n int) {
+					time.Sleep(2 * time.Second)
+					for _, v := range []string{"0", "1"} {
+						g.accept(fmt.Sprintf("%s/seg%d.m4s", v, n), audio().seconds(float64(2*n), float64(2*n+2)))
+					}
+				}
+				said := func() (all []string) {
+					for _, tr := range g.tl.State().Tracks {
+						all = append(all, fmt.Sprint(tr.Language, " ", tr.Default))
+					}
+					return all
+				}
+				for _, v := range []string{"0", "1"} {
+					g.accept(v+"/init.mp4", audio().init(t))
+					if name == "live.m3u8" {
+						g.accept(v+"/seg.m3u8", listing(time.Time{}, "init.mp4", "seg0.m4s", "seg1.m4s", "seg2.m4s"))
+					}
+				}
+				put(0)
+				g.accept(name, manifest)
+				put(1)
+				require.Equal(t, []string{"eng true", "deu false"}, said())
+				g.restart()
+				put(2)
+				require.Equal(t, []string{"eng true", "deu false"}, said(), "what was said is not forgotten")
+			})
+		})
+	}
+}

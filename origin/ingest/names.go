@@ -50,7 +50,7 @@ type names struct {
 	called    recent[string]    // path of a playlist to the variant of its files, where that is not made from the path
 	live      recent[struct{}]  // variants that media came of
 	heard     recent[time.Time] // variants of streams, and when a header or media last came
-	languages recent[string]    // of media playlists, as multivariant playlists say
+	said      recent[rendition] // of media playlists, as multivariant playlists say
 	masters   recent[struct{}]  // multivariant playlists, which are kept
 	texts     recent[[]byte]    // playlists and MPDs as received last
 	logged    recent[struct{}]  // what is logged once
@@ -71,8 +71,8 @@ func newNames() *names {
 		opening: map[string]*opening{}, guessed: map[string]string{}, playlists: newRecent[playlist](maxNames, maxPlaylists), files: newRecent[struct{}](maxTaken, 0),
 		mpds: newRecent[*manifest.MPD](maxMPDs, maxMPDBytes), stems: newRecent[string](maxNames, 0),
 		called: newRecent[string](maxNames, 0), live: newRecent[struct{}](maxNames, 0), heard: newRecent[time.Time](maxNames, 0),
-		languages: newRecent[string](maxNames, 0),
-		masters:   newRecent[struct{}](maxTexts, 0), texts: newRecent[[]byte](maxTexts, 0), logged: newRecent[struct{}](maxNames, 0),
+		said:    newRecent[rendition](maxNames, 0),
+		masters: newRecent[struct{}](maxTexts, 0), texts: newRecent[[]byte](maxTexts, 0), logged: newRecent[struct{}](maxNames, 0),
 		changed: make(chan struct{})}
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -292,8 +293,8 @@ func (p *push) variant(ctx context.Context) string {
 func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, muxed bool) (media.Track, *media.Config, error) {
 	d := f.Track
 	tr := media.Track{ID: trackID(variant, d, muxed), Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: bitrate(f)}
-	if lang := p.in.names.language(variant); lang != "" && d.Kind == media.Audio {
-		tr.Language = lang
+	if d.Kind == media.Audio {
+		p.tell(&tr, variant)
 	}
 	set, err := p.setTrack(ctx, tr)
 	if errors.Is(err, timeline.ErrChanged) {
@@ -313,6 +314,16 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 		return tr, nil, err
 	}
 	return tr, c, p.in.rememberNames(ctx, variant, p.now())
+}
+
+// tell sets what manifests say of a track, or what they said before.
+func (p *push) tell(tr *media.Track, variant string) {
+	said, known := p.in.names.rendition(variant, p.name)
+	tr.Language = cmp.Or(said.language, tr.Language)
+	if tr.Default = said.standard; !known {
+		before, _ := p.tl.Track(tr.ID)
+		tr.Default = before.Default
+	}
 }
 
 // trackID returns the ID of a track of a variant, which has others where it is muxed.

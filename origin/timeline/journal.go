@@ -36,6 +36,12 @@ func (w writer) bytes(b []byte) writer {
 	return append(w.uint(uint64(len(b))), b...)
 }
 func (w writer) string(s string) writer { return append(w.uint(uint64(len(s))), s...) }
+func (w writer) bool(v bool) writer {
+	if v {
+		return w.uint(1)
+	}
+	return w.uint(0)
+}
 func (w writer) time(t media.Time) writer {
 	return w.int(t.Ticks).uint(uint64(t.Scale))
 }
@@ -101,7 +107,7 @@ func (r *reader) time() media.Time { return media.At(r.int(), uint32(r.uintTo(ma
 
 func encodeTrack(index int, t media.Track) []byte {
 	return writer{recordTrack}.uint(uint64(index)).string(t.ID).uint(uint64(t.Kind)).uint(uint64(t.Timescale)).
-		string(t.Language).uint(uint64(t.Bitrate))
+		string(t.Language).uint(uint64(t.Bitrate)).bool(t.Default)
 }
 
 func encodeConfig(track, index int, c *media.Config) []byte {
@@ -193,6 +199,9 @@ func (s *state) replayTrack(r *reader) error {
 	index := r.uint()
 	t := media.Track{ID: string(r.bytes()), Kind: media.Kind(r.uintTo(math.MaxUint8)), Timescale: uint32(r.uintTo(math.MaxUint32)),
 		Language: string(r.bytes()), Bitrate: int(r.uintTo(math.MaxInt32))}
+	if len(r.b) > 0 { // records of before had no such field
+		t.Default = r.uintTo(1) == 1
+	}
 	if r.bad {
 		return nil
 	}

@@ -345,3 +345,38 @@ func TestTracksThatCannotBeAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tr, again)
 }
+
+func TestTheDefaultAudioComesFirstAndSurvivesARestart(t *testing.T) {
+	w := newWorld(t, Options{})
+	eng, deu := media.Track{ID: "eng", Kind: media.Audio, Timescale: 48000}, media.Track{ID: "deu", Kind: media.Audio, Timescale: 48000}
+	order := func(tl *Timeline) (ids []string) {
+		for _, tr := range tl.State().Tracks {
+			ids = append(ids, tr.ID)
+		}
+		return ids
+	}
+	for _, tr := range []media.Track{deu, eng} {
+		_, err := w.tl.SetTrack(w.ctx, tr)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"deu", "eng"}, order(w.tl))
+	eng.Default = true
+	_, err := w.tl.SetTrack(w.ctx, eng)
+	require.NoError(t, err)
+	require.Equal(t, []string{"eng", "deu"}, order(w.tl))
+	again, err := Open(w.ctx, w.journal, "default/one", Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"eng", "deu"}, order(again))
+}
+
+func TestATrackWrittenWithoutItsDefaultFieldIsNone(t *testing.T) {
+	j, tr := mem.New(time.Now), media.Track{ID: "x", Kind: media.Audio, Timescale: 1, Language: "en"}
+	record := encodeTrack(0, tr)
+	_, err := j.Append(t.Context(), "channel/default/one"+metaSuffix, record[:len(record)-1])
+	require.NoError(t, err)
+	tl, err := Open(t.Context(), j, "default/one", Options{})
+	require.NoError(t, err)
+	have, ok := tl.Track("x")
+	require.True(t, ok)
+	require.Equal(t, tr, have)
+}

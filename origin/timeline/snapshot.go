@@ -13,7 +13,7 @@ import (
 type snapshot struct {
 	version uint64
 	passed  chan struct{} // closed when another one takes its place
-	tracks  []trackView   // by kind (video first), then ID
+	tracks  []trackView   // by kind (video first), then the default, then ID
 	parts   []media.Part
 	steps   []stepFrom
 	longest media.Time
@@ -46,6 +46,9 @@ func (s *state) snapshot() *snapshot {
 		a, b := &out.tracks[i], &out.tracks[j]
 		if a.Kind != b.Kind {
 			return a.Kind < b.Kind
+		}
+		if a.Default != b.Default {
+			return a.Default
 		}
 		return a.ID < b.ID
 	})
@@ -80,6 +83,14 @@ func (tr *trackView) end() media.Time {
 		return tr.endOf(n - 1)
 	}
 	return media.At(tr.gone.end, tr.Timescale)
+}
+
+// Track returns the track with the given ID.
+func (t *Timeline) Track(id string) (media.Track, bool) {
+	if tr := t.snap.Load().track(id); tr != nil {
+		return tr.Track, true
+	}
+	return media.Track{}, false
 }
 
 // TrackByBitrate returns the track of a kind with the given nominal bitrate (Smooth quality levels).

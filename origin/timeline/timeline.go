@@ -135,7 +135,7 @@ func (t *Timeline) Noted(key string) []byte {
 	return t.state.notes[key]
 }
 
-// SetTrack adds a track, or updates the language of one that exists. It returns the track in force: the bitrate of a new
+// SetTrack adds a track, or updates the language of one that exists, and whether it is the default. It returns the track in force: the bitrate of a new
 // track is made unique among its kind (Smooth names quality levels by it), an existing track keeps kind and timescale,
 // and it is an error to ask for others.
 func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, error) {
@@ -154,8 +154,10 @@ func (t *Timeline) SetTrack(ctx context.Context, tr media.Track) (media.Track, e
 				tr.ID, have.Kind, have.Timescale, tr.Kind, tr.Timescale)
 		}
 		tr.Bitrate = have.Bitrate
-		if tr.Language == "" || tr.Language == have.Language {
+		if tr.Language == "" {
 			tr.Language = have.Language
+		}
+		if tr == have.Track {
 			return nil, nil
 		}
 		return encodeTrack(have.index, tr), nil

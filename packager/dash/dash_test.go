@@ -408,3 +408,16 @@ func TestNoSegmentIsLongerThanTheMPDSays(t *testing.T) {
 	w.Tracks[0].Segments = w.Tracks[0].Segments[:5]
 	require.Equal(t, 2*time.Second, said())
 }
+
+func TestSoundsBesideTheDefaultAreAlternates(t *testing.T) {
+	w := window(videoTrack("v1", 3e6, 6), audioTrack("a2", "en", 6), audioTrack("a1", "de", 6))
+	roles := func() (all []string) {
+		for _, s := range parse(t, packager.View{Window: w}).Periods[0].AdaptationSets {
+			all = append(all, string(s.Roles[0].Value))
+		}
+		return all
+	}
+	require.Equal(t, []string{"main", "main", "main"}, roles(), "nothing says which is the default")
+	w.Tracks[1].Default = true
+	require.Equal(t, []string{"main", "main", "alternate"}, roles())
+}

@@ -254,13 +254,26 @@ func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.Adaptati
 	set.MimeType = kind.String() + "/mp4"
 	set.Lang = runs[0].track.Language
 	set.StartWithSAP = 1
-	set.Roles = []*mpd.DescriptorType{mpd.NewRole("main")}
+	set.Roles = []*mpd.DescriptorType{mpd.NewRole(role(w, runs))}
 	if ch := runs[0].config().Channels; kind == media.Audio && ch > 0 {
 		set.AudioChannelConfigurations = []*mpd.DescriptorType{
 			mpd.NewDescriptor("urn:mpeg:dash:23003:3:audio_channel_configuration:2011", strconv.Itoa(ch), ""),
 		}
 	}
 	return set
+}
+
+// role returns the Role of an AdaptationSet (ISO/IEC 23009-1 5.8.5.5): main, unless its sound is beside that of the default.
+func role(w *packager.Window, runs []run) string {
+	other := func(t *packager.TrackWindow) bool { return t.Kind == media.Audio && t.Default }
+	var standard bool
+	for i := range w.Tracks {
+		standard = standard || other(&w.Tracks[i])
+	}
+	if runs[0].track.Kind != media.Audio || !standard || slices.ContainsFunc(runs, func(r run) bool { return other(r.track) }) {
+		return "main"
+	}
+	return "alternate"
 }
 
 func makeRepresentation(r run) *mpd.RepresentationType {

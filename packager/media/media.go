@@ -35,6 +35,7 @@ type Track struct {
 	Kind      Kind
 	Timescale uint32 // ticks per second of every Start and Duration of the track's segments
 	Language  string // BCP 47, empty when unknown
+	Default   bool   // of several audio tracks the one that the encoder has played to viewers who choose none
 	Bitrate   int    // bit/s, nominal: fixed when the track first appears and unique among the channel's tracks of its Kind
 }
 

@@ -63,7 +63,7 @@ func TestPlaylistsOfFFmpegAreUnderstood(t *testing.T) {
 		require.Equal(t, "group_aud", p.Variants[0].AudioGroup)
 		require.Contains(t, p.Variants[0].Codecs, "avc1.")
 		require.Greater(t, p.Variants[0].Bandwidth, p.Variants[1].Bandwidth)
-		require.Equal(t, []Rendition{{URI: "aud/index.m3u8", Type: "AUDIO", Group: "group_aud", Name: "audio_2", Language: "eng"}}, p.Renditions)
+		require.Equal(t, []Rendition{{URI: "aud/index.m3u8", Type: "AUDIO", Group: "group_aud", Name: "audio_2", Language: "eng", Default: true}}, p.Renditions)
 	})
 }
 

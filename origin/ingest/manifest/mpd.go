@@ -22,6 +22,7 @@ type Representation struct {
 	AdaptationSet string // its id, or its position counted from 0 in its period
 	Kind          string // Video, Audio, Text or "" when the MPD does not tell
 	Language      string // BCP 47
+	Main          bool   // its Role is main (ISO/IEC 23009-1 5.8.5.5)
 	Codecs        string
 	Bandwidth     int    // bit/s
 	Init          string // name of the initialization segment relative to the MPD, "" when there is none
@@ -65,6 +66,7 @@ type (
 		Mime     string       `xml:"mimeType,attr"`
 		Codecs   string       `xml:"codecs,attr"`
 		Lang     string       `xml:"lang,attr"`
+		Role     []roleXML    `xml:"Role"`
 		Base     []string     `xml:"BaseURL"`
 		Template *templateXML `xml:"SegmentTemplate"`
 		List     *listXML     `xml:"SegmentList"`
@@ -78,6 +80,10 @@ type (
 		Base      []string     `xml:"BaseURL"`
 		Template  *templateXML `xml:"SegmentTemplate"`
 		List      *listXML     `xml:"SegmentList"`
+	}
+	roleXML struct {
+		Scheme string `xml:"schemeIdUri,attr"`
+		Value  string `xml:"value,attr"`
 	}
 	templateXML struct {
 		Init  string `xml:"initialization,attr"`
@@ -137,7 +143,8 @@ func ParseMPD(b []byte) (*MPD, error) {
 }
 
 func (doc *mpdXML) representation(p *periodXML, set *setXML, rep *repXML, i int) (Representation, error) {
-	r := Representation{ID: rep.ID, AdaptationSet: set.ID, Language: set.Lang, Codecs: rep.Codecs}
+	r := Representation{ID: rep.ID, AdaptationSet: set.ID, Language: set.Lang, Codecs: rep.Codecs,
+		Main: slices.Contains(set.Role, roleXML{"urn:mpeg:dash:role:2011", "main"})}
 	if r.AdaptationSet == "" {
 		r.AdaptationSet = strconv.Itoa(i)
 	}

@@ -48,6 +48,7 @@ type Rendition struct {
 	Group    string
 	Name     string
 	Language string // BCP 47
+	Default  bool
 }
 
 // Bounds of what one playlist may list.
@@ -211,7 +212,7 @@ func (r *renditions) SegmentTag() bool { return false }
 func (r *renditions) Decode(line string) (m3u8.CustomTag, error) {
 	a := m3u8.DecodeAttributeList(strings.TrimPrefix(line, r.TagName()))
 	r.list = append(r.list, Rendition{
-		URI: a["URI"], Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"],
+		URI: a["URI"], Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], Default: a["DEFAULT"] == "YES",
 	})
 	return noTag{}, nil
 }
