@@ -413,7 +413,7 @@ func TestSoundsBesideTheDefaultAreAlternates(t *testing.T) {
 	w := window(videoTrack("v1", 3e6, 6), audioTrack("a2", "en", 6), audioTrack("a1", "de", 6))
 	roles := func() (all []string) {
 		for _, s := range parse(t, packager.View{Window: w}).Periods[0].AdaptationSets {
-			all = append(all, string(s.Roles[0].Value))
+			all = append(all, s.Roles[0].Value)
 		}
 		return all
 	}
