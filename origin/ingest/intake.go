@@ -20,7 +20,8 @@ import (
 // switchAfter is how long the active input must be silent before the other takes over, or three segments if longer.
 const switchAfter = 6 * time.Second
 
-// intake is the ingest side of one channel: two inputs, one of which is active.
+// intake is the ingest side of one channel: two inputs, one of which is active. Where the clocks of both are UTC, the other
+// one fills what the active one lacks.
 type intake struct {
 	id      channel.ID
 	channel atomic.Pointer[channel.Channel] // settings as of the last request
@@ -37,7 +38,8 @@ type intake struct {
 	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
 	streams           map[string]*ongoing           // endless uploads, by input and name
 	active            int                           // 0: none yet
-	last              time.Time
+	last              time.Time                     // of media of the active input
+	filled            time.Time                     // of media of the other one that may stand beside it
 	taken             int
 	protocol, encoder string
 	refused           int
@@ -97,17 +99,49 @@ func (t *intake) resumeActive() {
 	}
 }
 
-// claim reports whether media of an input goes to the timeline: it is the active one, or becomes it because the active
-// one has been silent.
-func (t *intake) claim(input int, now time.Time) bool {
+// turn is what is done with media of an input.
+type turn uint8
+
+const (
+	standby turn = iota // nothing: the other input is active
+	active              // it goes to the timeline
+	filling             // it goes where the active input's media is missing
+)
+
+// claim returns what is done with media of an input now; utc says that its own timestamps are UTC. An input becomes the
+// active one when that has been silent. Two encoders whose clocks are both UTC make the same segments (DASH-IF ingest 1.2,
+// epoch locking; reference ingest.md 3.5): of each the first complete copy is taken, whosever it is.
+func (t *intake) claim(input int, utc bool, now time.Time) turn {
 	patience := max(switchAfter, 3*t.tl.Longest())
+	utc = utc && t.feed.utc()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {
-		return false
+		if utc {
+			return filling
+		}
+		return standby
 	}
 	t.active, t.last = input, now
-	return true
+	return active
+}
+
+// fills notes that media of the other input stands beside that of the active one.
+func (t *intake) fills(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.filled = now
+}
+
+// covered reports whether the other input sends the same as this one, so that it has whole what this one broke off.
+func (t *intake) covered(input int, now time.Time) bool {
+	patience := max(switchAfter, 3*t.tl.Longest())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.filled.IsZero() {
+		return false
+	}
+	return now.Sub(t.filled) < patience && (t.active == input || now.Sub(t.last) < patience)
 }
 
 // fly notes that a segment is on its way in, until landed is called.

@@ -57,7 +57,9 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.from = f.Time
-	l.await(SegmentKey(l.id, l.track.ID, at.Start))
+	if !at.Locked {
+		l.await(SegmentKey(l.id, l.track.ID, at.Start))
+	}
 	if stored, ok := l.contested(at, s, now); ok {
 		l.doubt = &doubt{stored: stored, at: at}
 		return nil
@@ -140,8 +142,12 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		return fmt.Errorf("%w: the segment of track %s is %s long", ErrAhead, l.track.ID, s.length())
 	}
 	seg, err := s.finish(ctx, now)
-	if errors.Is(err, timeline.ErrOverlap) {
+	switch {
+	case errors.Is(err, timeline.ErrOverlap):
 		return l.overlapped(s.at.Start, s.end, err)
+	case errors.Is(err, timeline.ErrDuplicate):
+		l.seen.Duplicate(l.id, l.track.ID)
+		return nil
 	}
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type push struct {
 	timed   bool          // a track of the file was placed: its others go with that one
 	anew    bool          // a track of the file is no copy though its place is taken
 	left    bool          // the other input took over in the middle of a file
+	turn    turn          // what is done with its media now
 	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
@@ -77,7 +78,7 @@ func (p *push) mp4(ctx context.Context) error {
 		case errors.Is(err, io.EOF) && empty:
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
-			return p.closeAll(ctx, true)
+			return p.closeAll(ctx, !p.endless || !p.covered(p.in.number, p.now()))
 		case errors.Is(err, demux.ErrUnsupported) && !media && !p.headed:
 			err = errors.Join(err, p.initRefused(ctx, err))
 		case err != nil:
@@ -87,10 +88,14 @@ func (p *push) mp4(ctx context.Context) error {
 			err = p.fragment(ctx, ev.Fragment)
 		}
 		if err != nil {
-			// Of an endless stream what came whole is kept, of a file nothing.
-			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.endless && !p.body.sentAgain()))
+			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.keepsRest()))
 		}
 	}
+}
+
+// keepsRest reports whether what came whole is kept of an upload that broke off: of an endless stream, of a file nothing.
+func (p *push) keepsRest() bool {
+	return p.endless && !p.body.sentAgain() && !p.covered(p.in.number, p.now())
 }
 
 // beginsMedia reports whether what follows can be a media segment, which needs an init segment: it begins with a box that
@@ -168,10 +173,9 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	if p.left {
 		return nil // the reader skips the fragment's body
 	}
-	if !p.claim(p.in.number, p.now()) {
-		p.seen.Standby(p.id, p.in.number)
-		p.left = !p.endless
-		return p.closeAll(ctx, p.endless)
+	now := p.now()
+	if p.turn = p.claim(p.in.number, p.stampOf(f).onEpoch(now), now); p.turn == standby {
+		return p.standBy(ctx)
 	}
 	if p.stream != "" {
 		p.in.names.hear(p.stream, p.now())
@@ -185,7 +189,11 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = nil
 	}
 	if l == nil {
-		tr, c, err := p.track(ctx, p.variant(ctx), f, len(p.init.Tracks) > 1)
+		variant, muxed := p.variant(ctx), len(p.init.Tracks) > 1
+		if p.turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
+			return p.standBy(ctx)
+		}
+		tr, c, err := p.track(ctx, variant, f, muxed)
 		if err != nil {
 			return err
 		}
@@ -195,7 +203,24 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = p.lane(tr, c)
 		p.lanes[f.Track] = l
 	}
+	if p.turn == filling {
+		p.fills(now)
+	}
 	return l.add(ctx, f)
+}
+
+// standBy leaves out media of an input that is not the active one.
+func (p *push) standBy(ctx context.Context) error {
+	p.seen.Standby(p.id, p.in.number)
+	p.left = !p.endless
+	return p.closeAll(ctx, p.endless)
+}
+
+// interchangeable reports whether what another input sends of a track can stand beside what the active one did.
+func (p *push) interchangeable(id string, d *demux.Track) bool {
+	tr, known := p.tl.Track(id)
+	last, has := p.tl.Last(id)
+	return known && has && tr.Timescale == d.Timescale && last.Config.ID == d.Config.ID
 }
 
 // longestFile is how much media one upload to a Streams() URL may hold and still be one segment. A stream whose header came
@@ -246,7 +271,7 @@ func (p *push) ts(ctx context.Context) error {
 		return nil
 	}
 	p.tsLeftOut(frags)
-	if !p.claim(p.in.number, p.now()) {
+	if p.claim(p.in.number, false, p.now()) == standby {
 		p.seen.Standby(p.id, p.in.number)
 		return nil
 	}
@@ -356,7 +381,7 @@ func bitrate(f *demux.Fragment) int {
 // stampOf returns the source time of a fragment.
 func (p *push) stampOf(f *demux.Fragment) stamp {
 	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS,
-		Usual: max(p.tl.Longest(), p.whole), Headed: p.headed}
+		Usual: max(p.tl.Longest(), p.whole), Headed: p.headed, Filling: p.turn == filling}
 }
 
 // accepted counts and tells of a segment that became visible.

@@ -25,31 +25,55 @@ type segment struct {
 	at     placed
 	step   media.Time // exact duration when known beforehand
 
-	upload storage.Upload
-	hash   hash.Hash
-	size   int64
-	end    int64 // ticks, UTC
-	delay  int64 // ticks by which samples are decoded ahead
-	count  uint32
-	head   []byte
-	copies *sync.Pool
-	landed func() // to be called at its end
-	failed error  // of a write: what was written is not whole
+	upload   storage.Upload
+	hash     hash.Hash
+	size     int64
+	end      int64 // ticks, UTC
+	delay    int64 // ticks by which samples are decoded ahead
+	count    uint32
+	head     []byte
+	copies   *sync.Pool
+	landed   func() // to be called at its end
+	reserved bool   // its place is
+	failed   error  // of a write: what was written is not whole
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
-// place is taken: nothing has been written.
+// place is taken: nothing has been written. Of segments whose clock is UTC several encoders may send copies: there the place
+// is reserved by the first that is complete.
 func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Config, at placed) (*segment, error) {
-	if err := t.tl.Reserve(tr.ID, at.Start); err != nil {
-		return nil, fmt.Errorf("track %s at %d: %w", tr.ID, at.Start, err)
-	}
-	up, err := t.store.Create(ctx, SegmentKey(t.id, tr.ID, at.Start), storage.Attrs{})
-	if err != nil {
-		t.tl.Release(tr.ID, at.Start)
+	s := &segment{tl: t.tl, track: tr, config: c, at: at, hash: sha256.New(), end: at.Start, copies: t.copies}
+	if err := s.reserve(); err != nil {
 		return nil, err
 	}
-	return &segment{tl: t.tl, track: tr, config: c, at: at, upload: up, hash: sha256.New(), end: at.Start, copies: t.copies,
-		landed: t.fly(SegmentKey(t.id, tr.ID, at.Start))}, nil
+	if at.Locked {
+		s.release()
+	}
+	var err error
+	if s.upload, err = t.store.Create(ctx, SegmentKey(t.id, tr.ID, at.Start), storage.Attrs{}); err != nil {
+		s.release()
+		return nil, err
+	}
+	s.landed = t.fly(SegmentKey(t.id, tr.ID, at.Start))
+	return s, nil
+}
+
+func (s *segment) reserve() error {
+	if s.reserved {
+		return nil
+	}
+	if err := s.tl.Reserve(s.track.ID, s.at.Start); err != nil {
+		return fmt.Errorf("track %s at %d: %w", s.track.ID, s.at.Start, err)
+	}
+	s.reserved = true
+	return nil
+}
+
+func (s *segment) release() {
+	if s.reserved {
+		s.tl.Release(s.track.ID, s.at.Start)
+		s.reserved = false
+	}
 }
 
 // write appends one fragment; time is its decode time in UTC ticks, as demux normalises it. By the reorder of the first
@@ -107,9 +131,13 @@ func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, err
 		s.abort()
 		return media.Segment{}, fmt.Errorf("%w: segment without duration", demux.ErrMalformed)
 	}
+	if err := s.reserve(); err != nil {
+		s.abort() // another copy was complete before
+		return media.Segment{}, err
+	}
 	defer s.landed()
 	if _, err := s.upload.Commit(ctx); err != nil {
-		s.tl.Release(s.track.ID, s.at.Start)
+		s.release()
 		return media.Segment{}, err
 	}
 	seg := media.Segment{Start: s.at.Start, Duration: s.end - s.at.Start, Size: s.size, Part: s.at.Part, Config: s.config,
@@ -137,6 +165,6 @@ func (s *segment) ahead(now time.Time) bool {
 // abort drops what was written.
 func (s *segment) abort() {
 	s.upload.Abort()
-	s.tl.Release(s.track.ID, s.at.Start)
+	s.release()
 	s.landed()
 }

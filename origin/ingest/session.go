@@ -64,6 +64,13 @@ func newFeed(tl *timeline.Timeline) *feed {
 	return f
 }
 
+// utc reports whether the clock that feeds the timeline is UTC.
+func (f *feed) utc() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now.Clock == clockEpoch
+}
+
 func newInput(channel string, number int, tl *timeline.Timeline, names *names, f *feed) *input {
 	in := &input{channel: channel, number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{}}
 	if raw := tl.Noted(in.noteKey()); raw != nil && json.Unmarshal(raw, &in.memo) != nil {
@@ -105,7 +112,7 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 	if !s.near(start, now) {
 		return placed{}, errAhead(track, s, start, now)
 	}
-	if err := in.follow(ctx, clock, false, media.At(start, s.Scale)); err != nil {
+	if err := in.follow(ctx, clock, s, false, start); err != nil {
 		return placed{}, err
 	}
 	if have, known := in.memo.Tracks[track]; !known || have != ordinal {
@@ -210,7 +217,7 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	if !s.near(start, now) || a.Kind != clockEpoch && media.At(start, s.Scale).UTC().Sub(now) > beginAhead {
 		return 0, 0, errAhead(track, s, start, now)
 	}
-	if err := in.follow(ctx, a.Kind, !beside, media.At(start, s.Scale)); err != nil {
+	if err := in.follow(ctx, a.Kind, s, !beside, start); err != nil {
 		return 0, 0, err
 	}
 	next := in.memo.copy()
@@ -228,9 +235,12 @@ func (in *input) logger(ctx context.Context) *slog.Logger {
 }
 
 // follow makes the input the one that feeds the timeline. It begins a part where a session begins or the other input fed
-// until now, unless the clock was and stays UTC.
-func (in *input) follow(ctx context.Context, clock clockKind, fresh bool, start media.Time) error {
-	f := feeding{in.number, clock}
+// until now, unless the clock was and stays UTC. One that fills what the other lacks stays what it is.
+func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh bool, ticks int64) error {
+	if s.Filling && clock == clockEpoch {
+		return nil
+	}
+	f, start := feeding{in.number, clock}, media.At(ticks, s.Scale)
 	_, any := in.tl.CurrentPart()
 	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch
 	if !any || !seamless && (fresh || in.switches()) {
