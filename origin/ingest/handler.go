@@ -64,6 +64,7 @@ type Handler struct {
 	copies *sync.Pool
 	held   *budget
 	drains drains
+	joins  joining
 
 	mu       sync.Mutex
 	channels map[channel.ID]*intake
@@ -87,7 +88,7 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 		opt.Now = time.Now
 	}
 	return &Handler{dir: dir, store: store, seen: seen, opt: opt, copies: newCopies(), held: newBudget(opt.HeldBytes),
-		drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
+		joins: joining{open: map[string]*joined{}}, drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
 }
 
 // Drain ends the endless uploads under way and those that still come: what came whole of them is kept, and the answer is
@@ -114,6 +115,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 	case err != nil:
 		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		reply.WriteError(w, r, err)
+	case (r.Method == http.MethodPut || r.Method == http.MethodPost) && r.Header.Get("Content-Range") != "":
+		h.piece(w, r, id, number, name)
 	case r.Method == http.MethodPut, r.Method == http.MethodPost:
 		h.upload(w, r, id, number, name)
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:

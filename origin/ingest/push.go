@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -39,7 +40,7 @@ type push struct {
 	timed   bool          // a track of the file was placed: its others go with that one
 	anew    bool          // a track of the file is no copy though its place is taken
 	left    bool          // the other input took over in the middle of a file
-	turn    turn          // what is done with its media now
+	filling atomic.Bool   // it goes where the other input's media is missing
 	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
@@ -174,9 +175,11 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		return nil // the reader skips the fragment's body
 	}
 	now := p.now()
-	if p.turn = p.claim(p.in.number, p.stampOf(f).onEpoch(now), now); p.turn == standby {
+	turn := p.claim(p.in.number, p.stampOf(f).onEpoch(now), now)
+	if turn == standby {
 		return p.standBy(ctx)
 	}
+	p.filling.Store(turn == filling)
 	if p.stream != "" {
 		p.in.names.hear(p.stream, p.now())
 	}
@@ -190,7 +193,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	}
 	if l == nil {
 		variant, muxed := p.variant(ctx), len(p.init.Tracks) > 1
-		if p.turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
+		if turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
 			return p.standBy(ctx)
 		}
 		tr, c, err := p.track(ctx, variant, f, muxed)
@@ -203,7 +206,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = p.lane(tr, c)
 		p.lanes[f.Track] = l
 	}
-	if p.turn == filling {
+	if turn == filling {
 		p.fills(now)
 	}
 	return l.add(ctx, f)
@@ -381,7 +384,7 @@ func bitrate(f *demux.Fragment) int {
 // stampOf returns the source time of a fragment.
 func (p *push) stampOf(f *demux.Fragment) stamp {
 	return stamp{Ticks: f.Time, Duration: f.Duration(), Scale: f.Track.Timescale, Wraps: f.Clock33, Raw: f.PTS,
-		Usual: max(p.tl.Longest(), p.whole), Headed: p.headed, Filling: p.turn == filling}
+		Usual: max(p.tl.Longest(), p.whole), Headed: p.headed, Filling: p.filling.Load()}
 }
 
 // accepted counts and tells of a segment that became visible.

@@ -88,6 +88,16 @@ func list(t testing.TB, multivariant string) (l listing, ok bool) {
 	return l, true
 }
 
+// mediaPlaylists returns the URLs of the media playlists that the multivariant playlist at a URL names.
+func mediaPlaylists(t testing.TB, multivariant string) []string {
+	t.Helper()
+	status, body := fetch(multivariant)
+	require.Equal(t, 200, status, "%s", body)
+	parsed, _, err := m3u8.DecodeFrom(bytes.NewReader(body), true)
+	require.NoError(t, err)
+	return playlistURLs(t, multivariant, parsed.(*m3u8.MasterPlaylist))
+}
+
 // playlistURLs returns the URLs of the media playlists that a multivariant playlist names, once each.
 func playlistURLs(t testing.TB, multivariant string, m *m3u8.MasterPlaylist) (all []string) {
 	t.Helper()
