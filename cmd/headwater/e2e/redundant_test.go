@@ -54,15 +54,15 @@ func TestTwoEncodersWithUTCClocksLeaveNoHole(t *testing.T) {
 	s := serve(t, "")
 	const channel = "redundant"
 	way := newLossy(t, "http://"+s.host())
-	encode := func(to string) *process {
+	encode := func(name, to string) *process {
 		p := push{"DASH with UTC timestamps", channel, encoder + fmt.Sprintf(" -output_ts_offset %d", time.Now().Unix()/2*2) +
 			" -f dash -seg_duration 2 -window_size 3 -adaptation_sets id=0,streams=v|id=1,streams=a" +
 			" -format_options movflags=frag_discont -ignore_io_errors 1 -method PUT IN/manifest.mpd"}
-		return launch(t, "ffmpeg "+to, nil, "ffmpeg", p.args(to)...)
+		return launch(t, name, nil, "ffmpeg", p.args(to)...)
 	}
-	encode(way.URL + "/in/v1/default/1/" + channel)
+	encode("ffmpeg to input 1", way.URL+"/in/v1/default/1/"+channel)
 	time.Sleep(700 * time.Millisecond) // encoders are not started at once
-	second := encode("http://" + s.host() + "/in/v1/default/2/" + channel)
+	second := encode("ffmpeg to input 2", "http://"+s.host()+"/in/v1/default/2/"+channel)
 	multivariant := s.out(channel, hlsManifest)
 	await(t, 20*time.Second, multivariant)
 	begin := time.Now()
