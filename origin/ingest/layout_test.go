@@ -307,10 +307,10 @@ func TestManifestsTellLanguagesAndTheDefault(t *testing.T) {
 				put(0)
 				g.accept(name, manifest)
 				put(1)
-				require.Equal(t, []string{"eng true", "deu false"}, said())
+				require.Equal(t, []string{"en true", "de false"}, said())
 				g.restart()
 				put(2)
-				require.Equal(t, []string{"eng true", "deu false"}, said(), "what was said is not forgotten")
+				require.Equal(t, []string{"en true", "de false"}, said(), "what was said is not forgotten")
 			})
 		})
 	}

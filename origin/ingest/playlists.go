@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 	"time"
 
 	"headwater/origin/ingest/demux"
@@ -175,55 +174,4 @@ func (n *names) setText(name string, data []byte) {
 	if len(data) <= maxText {
 		n.texts.set(name, data, 0)
 	}
-}
-
-// maxLanguage is the most bytes of a language tag: real ones have at most 35 (RFC 5646 4.4.1).
-const maxLanguage = 64
-
-// rendition is what an encoder says of a track in its manifests.
-type rendition struct {
-	language string // BCP 47, "" when it is not told
-	standard bool   // it is the default
-}
-
-// setMaster remembers what a multivariant playlist says of its renditions, and that there is one. It returns the paths of
-// those that are forgotten for it.
-func (n *names) setMaster(at string, pl *manifest.Playlist) (gone []string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, r := range pl.Renditions {
-		if name := nameOf(at, r.URI); name != "" {
-			n.said.set(name, rendition{language(r.Language), r.Default}, 0)
-		}
-	}
-	return n.masters.set(at, struct{}{}, 0)
-}
-
-// language returns a language tag as we keep it: "" where it tells none or cannot be one.
-func language(tag string) string {
-	if len(tag) > maxLanguage || strings.EqualFold(tag, "und") {
-		return ""
-	}
-	return strings.Clone(tag)
-}
-
-// rendition returns what manifests say of the audio of a variant that name is media or the init segment of; known is false
-// when none does.
-func (n *names) rendition(variant, name string) (r rendition, known bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for at, said := range n.said.m {
-		if n.variantOf(at) == variant {
-			return said, true
-		}
-	}
-	for at, m := range n.mpds.m {
-		rel, below := relative(at, name)
-		for i := range m.Representations {
-			if rep := &m.Representations[i]; below && (rep.Init == rel || rep.Media(rel)) {
-				return rendition{language(rep.Language), rep.Main}, true
-			}
-		}
-	}
-	return rendition{}, false
 }

@@ -3,7 +3,6 @@ package ingest
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -321,9 +320,7 @@ func (p *push) variant(ctx context.Context) string {
 func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, muxed bool) (media.Track, *media.Config, error) {
 	d := f.Track
 	tr := media.Track{ID: trackID(variant, d, muxed), Kind: d.Kind, Timescale: d.Timescale, Language: d.Language, Bitrate: bitrate(f)}
-	if d.Kind == media.Audio {
-		p.tell(&tr, variant)
-	}
+	p.tell(&tr, d, variant)
 	set, err := p.setTrack(ctx, tr)
 	if errors.Is(err, timeline.ErrChanged) {
 		// An encoder that began again at another frame rate, say: what a track has stored cannot change, so there is a second.
@@ -342,16 +339,6 @@ func (p *push) track(ctx context.Context, variant string, f *demux.Fragment, mux
 		return tr, nil, err
 	}
 	return tr, c, p.in.rememberNames(ctx, variant, p.now())
-}
-
-// tell sets what manifests say of a track, or what they said before.
-func (p *push) tell(tr *media.Track, variant string) {
-	said, known := p.in.names.rendition(variant, p.name)
-	tr.Language = cmp.Or(said.language, tr.Language)
-	if tr.Default = said.standard; !known {
-		before, _ := p.tl.Track(tr.ID)
-		tr.Default = before.Default
-	}
 }
 
 // trackID returns the ID of a track of a variant, which has others where it is muxed.

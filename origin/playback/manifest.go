@@ -294,6 +294,7 @@ func identity(w *packager.Window) uint64 {
 		t := &w.Tracks[i]
 		first, last := t.Segments[0], t.Last()
 		buf = append(append(append(append(buf, t.ID...), ' '), t.Language...), ' ')
+		buf = append(strconv.AppendBool(buf, t.Default), ' ')
 		for _, n := range [...]int64{first.Number, first.Start, last.Number, last.End(), int64(len(t.Segments)), int64(t.Peak), int64(t.Average)} {
 			buf = append(strconv.AppendInt(buf, n, 36), ' ')
 		}

@@ -41,6 +41,12 @@ func TestAManifestIsAnotherOneOnlyByWhatItShows(t *testing.T) {
 	}
 }
 
+func TestAManifestIsAnotherOneWhenTheDefaultIs(t *testing.T) {
+	a, b := watched(true, 1000), watched(true, 1000)
+	b.Tracks[0].Default = true // the roles of an MPD hang on it
+	require.NotEqual(t, identity(a), identity(b))
+}
+
 func TestTheBitratesOfAFinishedWindowAreThoseOfItsSegments(t *testing.T) {
 	q := &request{resource: packager.Resource{Kind: packager.Manifest}, manifest: channel.Manifest{Type: channel.HLS}}
 	w := watched(false, 1)

@@ -17,13 +17,29 @@ tur tr twi tw uig ug ukr uk urd ur uzb uz ven ve vie vi vol vo wel cy wln wa wol
 
 // languageTag returns the BCP 47 tag for a three-letter code, empty for "und" and for what is no code.
 func languageTag(code string) string {
-	if len(code) != 3 || cleanTag(code) == "" || code == "und" {
+	if len(code) != 3 {
+		return ""
+	}
+	return Language(code)
+}
+
+// Language returns the BCP 47 tag of what encoders write for a language: such a tag, or a code of ISO 639 of two or three
+// letters. The language has its shortest code, as BCP 47 wants it (RFC 5646 2.2.1), so that "deu", "ger" and "de" are one. It
+// is "" for "und" and for what is none.
+func Language(tag string) string {
+	code, rest, more := strings.Cut(cleanTag(tag), "-")
+	code = strings.ToLower(code)
+	if len(code) < 2 || len(code) > 3 || code == "und" || strings.ContainsAny(code, "0123456789") {
 		return ""
 	}
 	for i := 0; i+7 <= len(iso639); i += 7 {
 		if iso639[i:i+3] == code {
-			return iso639[i+4 : i+6]
+			code = iso639[i+4 : i+6]
+			break
 		}
+	}
+	if more {
+		return code + "-" + rest
 	}
 	return code
 }
