@@ -37,6 +37,7 @@ func errorTable() reply.Table {
 		line(timeline.ErrBadWindow, 400, validation, "bad_window", "Bad start or end", false, detail),
 
 		// What was pushed.
+		line(ingest.ErrStalled, 408, "RequestTimeoutException", "stalled", "The upload stalled", false, detail),
 		line(demux.ErrNoInit, 412, "PreconditionFailedException", "no_init", "Initialization segment missing", false, detail),
 		line(demux.ErrUnsupported, 415, "UnsupportedMediaTypeException", "unsupported_media", "Unsupported media", false, detail),
 		line(demux.ErrTooLarge, 413, "RequestEntityTooLargeException", "media_limit", "Media exceeds a limit", false, detail),

@@ -103,9 +103,13 @@ func (b *patientBody) prepare() (over bool) {
 	return false
 }
 
-// leastProgress is how many bytes have to come in the time of the idle deadline: fewer than any fragment has, more than an
-// attacker sends who holds on to a connection.
-const leastProgress = 128
+// ErrStalled refuses an upload of which nothing came for a while, or next to nothing.
+var ErrStalled = errors.New("the upload stalled")
+
+// leastProgress is how many bytes have to come in the time of the idle deadline: fewer than the smallest fragment has, that
+// of a single sample of a sparse track (moof and mdat with their boxes are 100 bytes), and more than a byte a second, by which
+// a connection could be held for ever.
+const leastProgress = 64
 
 // pace returns since when a body has made no progress. What we do between reads is not the encoder's time.
 func (b *patientBody) pace(now time.Time) time.Time {
@@ -167,9 +171,17 @@ func (b *patientBody) explain(err error) error {
 		return fmt.Errorf("%w (%s)", b.err, err.Error()) // the answer is this one, whatever else was found
 	}
 	if errors.Is(b.err, os.ErrDeadlineExceeded) {
-		return errors.Join(fmt.Errorf("%w: after %d bytes fewer than %d came in %v", demux.ErrTruncated, b.count, leastProgress, b.idle), err)
+		return errors.Join(b.stalled(), err)
 	}
 	return errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, b.count, b.err), err)
+}
+
+// stalled says which rule ended the body.
+func (b *patientBody) stalled() error {
+	if b.count == b.paced {
+		return fmt.Errorf("%w: nothing arrived for %v, after %d bytes", ErrStalled, b.idle, b.count)
+	}
+	return fmt.Errorf("%w: %d bytes arrived in %v, after %d, and at least %d must", ErrStalled, b.count-b.paced, b.idle, b.paced, leastProgress)
 }
 
 // interrupt has the body end when a server that stops now ends it, and wakes a read that waits.

@@ -47,7 +47,7 @@ type Observer interface {
 
 // Options of a Handler. Zero fields take the defaults named with them.
 type Options struct {
-	Idle      time.Duration // longest silence of a body: 60 s
+	Idle      time.Duration // longest silence of a body, and in which leastProgress must come: 60 s
 	MaxUpload int64         // bytes of one file; endless streams are not counted: 1 GiB
 	HeldBytes int64         // bytes of uploads held in memory at once, of which a channel alone gets half: 256 MiB
 	Limits    demux.Limits  // demux.DefaultLimits

@@ -59,12 +59,12 @@ func TestABodyThatGoesSilentEndsAndFreesEverything(t *testing.T) {
 	half := string(v.seconds(0, 2)[:1000])
 	for _, name := range []string{"v/1.cmfv", "v/1.ts", "v/x.m3u8", "v/other.vtt"} {
 		status, _ := say(t, srv, "PUT /"+name+" HTTP/1.1", "Host: x", "Content-Length: 100000", "", half)
-		require.Contains(t, status, "400", name)
+		require.Contains(t, status, "408", name)
 	}
 	status, _ := say(t, srv, "DELETE /v/1.cmfv HTTP/1.1", "Host: x", "Content-Length: 100000")
 	require.Contains(t, status, "200")
 	g.clean()
-	require.Equal(t, 4, g.counted("rejected truncated"))
+	require.Equal(t, 4, g.counted("rejected stalled"))
 	require.Empty(t, g.segments("v"))
 }
 
@@ -79,7 +79,7 @@ func TestABodyThatTricklesEnds(t *testing.T) {
 		defer c.Close()
 		_, err = fmt.Fprintf(c, "PUT /v/1.cmfv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(seg))
 		require.NoError(t, err)
-		for ; sent < len(seg) && g.counted("rejected truncated") == 0; sent += step {
+		for ; sent < len(seg) && g.counted("rejected stalled") == 0; sent += step {
 			if _, err = c.Write(seg[sent:min(sent+step, len(seg))]); err != nil {
 				break
 			}
@@ -96,8 +96,8 @@ func TestABodyThatTricklesEnds(t *testing.T) {
 	require.Contains(t, status, "200", "it is slow, and makes progress")
 	require.GreaterOrEqual(t, sent, len(seg))
 	sent, status = send(1)
-	require.Contains(t, status, "400")
-	require.Contains(t, status, "truncated")
+	require.Contains(t, status, "408")
+	require.Contains(t, status, "stalled")
 	require.Less(t, sent, 200, "bytes of %d, one at a time", len(seg))
 }
 

@@ -172,7 +172,7 @@ func table() reply.Table {
 	line := func(err error, status int, reason string) reply.Rule {
 		return reply.Rule{Err: err, Answer: reply.Answer{Status: status, Type: "T", Reason: reason, Text: reason}}
 	}
-	return reply.Table{line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
+	return reply.Table{line(ErrStalled, 408, "stalled"), line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
 		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed"),
 		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead"), line(timeline.ErrOverlap, 409, "overlap"),
 		line(channel.ErrNotFound, 404, "no_channel")}
