@@ -121,6 +121,9 @@ func (s *Server) open(ctx context.Context, ch *channel.Channel) (*timeline.Timel
 	o.once.Do(func() {
 		// The client that happens to be first may leave; the others still want the channel.
 		o.tl, o.err = timeline.Open(context.WithoutCancel(ctx), s.cfg.Journal, ch.ID.String(), timeline.Options{Numbering: numbering(ch.Numbering)})
+		if o.err == nil && len(o.tl.State().Tracks) == 0 {
+			s.cfg.Logger.Info("channel is new", "channel", ch.ID.String())
+		}
 		o.done.Store(true)
 	})
 	if o.err != nil {

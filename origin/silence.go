@@ -1,14 +1,21 @@
 package origin
 
 import (
+	"log/slog"
 	"time"
 
 	"headwater/origin/channel"
 	"headwater/origin/timeline"
 )
 
-// silences is which channels were quiet at the last look, so that a log tells it once. It is used by one goroutine.
-type silences map[channel.ID]time.Time // since when
+// silences is what was quiet at the last look, so that a log tells it once. It is used by one goroutine.
+type silences map[source]time.Time // since when
+
+// source is a channel, or one of its inputs where input is not 0.
+type source struct {
+	channel.ID
+	input int
+}
 
 // silentSegments and silentAfter are for how many segments, and how long at least, nothing arrives in a quiet channel.
 const (
@@ -16,23 +23,35 @@ const (
 	silentAfter    = 10 * time.Second
 )
 
-// look logs which channels have become quiet since the last look, and which are fed again.
+// look logs which channels have become quiet since the last look, and which are fed again; of a channel that goes on, which
+// of its inputs.
 func (s silences) look(server *Server) {
 	now := server.cfg.Now()
 	for id, o := range server.opened() {
 		last, patience := heard(o.tl)
-		since, quiet := s[id]
-		switch {
-		case last.IsZero():
-		case now.Sub(last) > patience:
-			if !quiet {
-				s[id] = last
-				server.cfg.Logger.Warn("channel is quiet: no segment arrives", "channel", id.String(), "since", last)
-			}
-		case quiet:
-			delete(s, id)
-			server.cfg.Logger.Info("channel is fed again", "channel", id.String(), "after", last.Sub(since).Round(time.Second))
+		log := server.cfg.Logger.With("channel", id.String())
+		silent := func(at time.Time) bool { return !at.IsZero() && now.Sub(at) > patience }
+		s.note(log, source{ID: id}, last, silent(last), "channel is quiet: no segment arrives", "channel is fed again")
+		if silent(last) {
+			continue
 		}
+		st, _ := server.ingest.Status(id)
+		for i, last := range st.Heard {
+			s.note(log.With("input", i+1), source{id, i + 1}, last, silent(last), "input is quiet, the other one goes on", "input is fed again")
+		}
+	}
+}
+
+// note logs where a source has become quiet, last heard at last, or ceased to be.
+func (s silences) note(log *slog.Logger, of source, last time.Time, quiet bool, begins, ends string) {
+	since, was := s[of]
+	switch {
+	case quiet && !was:
+		s[of] = last
+		log.Warn(begins, "since", last)
+	case was && !quiet && !last.IsZero():
+		delete(s, of)
+		log.Info(ends, "after", last.Sub(since).Round(time.Second))
 	}
 }
 

@@ -40,6 +40,7 @@ type intake struct {
 	active            int                           // 0: none yet
 	last              time.Time                     // of media of the active input
 	filled            time.Time                     // of media of the other one that may stand beside it
+	heard             [2]time.Time                  // of media of input 1 and 2, whatever is done with it
 	taken             int
 	protocol, encoder string
 	refused           int
@@ -49,11 +50,12 @@ type intake struct {
 
 // Status of a channel's inputs.
 type Status struct {
-	Active       int       // input that feeds the timeline, 0 when nothing was pushed yet
-	LastPush     time.Time // of the active input
-	Accepted     int       // segments
-	Encoder      string    // User-Agent of the last upload that was taken
-	Protocol     string    // of the last upload that was taken, such as "HLS (TS)"
+	Active       int          // input that feeds the timeline, 0 when nothing was pushed yet
+	LastPush     time.Time    // of the active input
+	Heard        [2]time.Time // when media of input 1 and 2 came last, taken or not; zero: not since the server began
+	Accepted     int          // segments
+	Encoder      string       // User-Agent of the last upload that was taken
+	Protocol     string       // of the last upload that was taken, such as "HLS (TS)"
 	Rejected     int
 	LastRejected string // reason and name
 	RejectedAt   time.Time
@@ -63,7 +65,7 @@ type Status struct {
 func (t *intake) status() Status {
 	t.mu.Lock()
 	in := t.inputs[t.active]
-	s := Status{Active: t.active, LastPush: t.last, Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
+	s := Status{Active: t.active, LastPush: t.last, Heard: t.heard, Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
 		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	t.mu.Unlock()
 	if in != nil {
@@ -116,6 +118,7 @@ func (t *intake) claim(input int, utc bool, now time.Time) turn {
 	utc = utc && t.feed.utc()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.heard[input-1] = now
 	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {
 		if utc {
 			return filling

@@ -41,6 +41,7 @@ type rig struct {
 	channel *channel.Channel
 	gone    error // instead of the channel
 	options Options
+	log     *slog.Logger
 	tl      *timeline.Timeline
 	h       *Handler
 
@@ -50,7 +51,8 @@ type rig struct {
 
 func newRig(tb testing.TB, change ...func(*rig)) *rig {
 	tb.Helper()
-	g := &rig{tb: tb, engine: mem.New(time.Now), channel: &channel.Channel{ID: chID}, seen: map[string]int{}}
+	g := &rig{tb: tb, engine: mem.New(time.Now), channel: &channel.Channel{ID: chID}, seen: map[string]int{},
+		log: slog.New(slog.DiscardHandler)}
 	g.faults = &faults{Driver: g.engine, Journal: g.engine}
 	for _, f := range change {
 		f(g)
@@ -179,7 +181,7 @@ func table() reply.Table {
 }
 
 func (g *rig) handler(input int) http.Handler {
-	return reply.Requests(slog.New(slog.DiscardHandler), table())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return reply.Requests(g.log, table())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.h.Serve(w, r, chID, input, strings.TrimPrefix(r.URL.Path, "/"))
 	}))
 }

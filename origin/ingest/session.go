@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -230,6 +231,31 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	return next.First + len(next.Anchors) - 1, start, nil
 }
 
+// takeover says which input this one takes over from, "" when it goes on.
+func (in *input) takeover() string {
+	if !in.switches() {
+		return ""
+	}
+	return fmt.Sprintf("input %d takes over from input %d", in.number, in.feed.now.Input)
+}
+
+const discontinuity = "discontinuity" // in logs
+
+// tellBreak logs what happens to the timeline at start, why, and how much media is missing before it.
+func (in *input) tellBreak(ctx context.Context, level slog.Level, what, reason string, start media.Time) {
+	log := in.logger(ctx).With("reason", reason, "at", start.UTC())
+	var end media.Time
+	for _, tr := range in.tl.State().Tracks {
+		if at := media.At(tr.Last.End(), tr.Timescale); tr.Segments > 0 && end.Before(at) {
+			end = at
+		}
+	}
+	if end.Scale != 0 { // else all of it has expired
+		log = log.With("gap", start.Sub(end).Duration().Round(time.Millisecond))
+	}
+	log.Log(ctx, level, what)
+}
+
 func (in *input) logger(ctx context.Context) *slog.Logger {
 	return reply.Logger(ctx).With("channel", in.channel, "input", in.number)
 }
@@ -248,8 +274,10 @@ func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh boo
 			return err
 		}
 		if any {
-			in.logger(ctx).Warn("discontinuity: the encoder began again or another one took over", "at", start.UTC())
+			in.tellBreak(ctx, slog.LevelWarn, discontinuity, cmp.Or(in.takeover(), "the encoder began again"), start)
 		}
+	} else if why := in.takeover(); why != "" {
+		in.tellBreak(ctx, slog.LevelWarn, "takeover without a discontinuity", why, start)
 	}
 	if f == in.feed.now {
 		return nil
@@ -313,7 +341,7 @@ func (in *input) part(ctx context.Context, track string, c *media.Config, start 
 	if has && last.Config != c && last.Part == cur.Ordinal && last.Start < start {
 		p, err := in.tl.BeginPart(ctx, media.At(start, s.Scale))
 		if err == nil {
-			in.logger(ctx).Info("discontinuity: the track has another configuration", "track", track, "at", p.Start.UTC())
+			in.tellBreak(ctx, slog.LevelInfo, discontinuity, "another configuration of track "+track, p.Start)
 		}
 		return p.Ordinal, err
 	}

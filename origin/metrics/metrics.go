@@ -49,7 +49,8 @@ func New(known func(channel.ID) bool) *Metrics {
 	m.segments = counter("ingest_segments_total", "Segments stored and shown.", "channel", "track")
 	m.bytes = counter("ingest_bytes_total", "Bytes of segments stored.", "channel", "track")
 	m.duplicates = counter("ingest_duplicates_total", "Segments dropped because their place was taken.", "channel", "track")
-	m.errors = counter("ingest_errors_total", "Uploads rejected or cut off, by reason.", "channel", "reason")
+	m.errors = counter("ingest_errors_total", "Uploads rejected or cut off, by reason. Those to channels that do not exist "+
+		"are counted together, as channel unknown, whatever they are answered: names that are guessed make no series.", "channel", "reason")
 	m.standby = counter("ingest_standby_total", "Uploads of the input that is not active, dropped.", "channel", "input")
 	m.left = counter("ingest_left_out_total", "What nothing was made of in uploads that were taken: packets and frames lost, tracks and uploads "+
 		"of types that are not packaged.", "channel", "what")
