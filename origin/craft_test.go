@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -139,7 +140,31 @@ func testRanges(t *testing.T, g *rig, u string, whole *httptest.ResponseRecorder
 	w = g.get(u, "Range", fmt.Sprintf("bytes=%d-", n))
 	require.Equal(t, 416, w.Code)
 	require.Equal(t, fmt.Sprintf("bytes */%d", n), w.Header().Get("Content-Range"))
+	requireRefused(t, w, "RequestedRangeNotSatisfiableException", "range")
+	w = g.get(u, "Range", "bytes=7-3")
+	require.Equal(t, 416, w.Code, "not a range at all")
+	require.Empty(t, w.Header().Get("Content-Range"))
+	requireRefused(t, w, "RequestedRangeNotSatisfiableException", "range")
+	w = g.get(u, "If-Match", `"other"`)
+	require.Equal(t, 412, w.Code)
+	requireRefused(t, w, "PreconditionFailedException", "precondition")
+	w = g.do(http.MethodHead, u, "Range", fmt.Sprintf("bytes=%d-", n))
+	require.Equal(t, 416, w.Code)
+	require.Empty(t, w.Body.String())
+}
+
+// requireRefused requires the body that says why, and that no cache keeps it for long.
+func requireRefused(t *testing.T, w *httptest.ResponseRecorder, kind, reason string) {
+	t.Helper()
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	require.Equal(t, kind, w.Header().Get("X-Amzn-Errortype"))
 	require.Empty(t, w.Header().Get("Cache-Control"))
+	require.Empty(t, w.Header().Get("Etag"))
+	var body struct{ Message, Reason, RequestId string }
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body), w.Body)
+	require.Equal(t, reason, body.Reason)
+	require.NotEmpty(t, body.Message)
+	require.Equal(t, w.Header().Get("X-Amzn-Requestid"), body.RequestId)
 }
 
 func TestRefusalsSayHowLongTheyHold(t *testing.T) {

@@ -2,11 +2,13 @@ package playback
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"time"
 
+	"headwater/origin/reply"
 	"headwater/packager/cmaf"
 	"headwater/storage"
 )
@@ -200,11 +202,38 @@ func (s *strider) copy(r io.Reader, size int64) (written int64, err error) {
 	return written, err
 }
 
-// sender is a ResponseWriter for http.ServeContent: what that copies from content, content sends itself.
+// sender is a ResponseWriter for http.ServeContent: what that copies from content, content sends itself, and what it refuses is
+// answered as everywhere.
 type sender struct {
 	http.ResponseWriter
+	request *http.Request
 	content *content
+	refused bool
 	err     error // the first one
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *sender) WriteHeader(status int) {
+	var err error
+	switch status {
+	case http.StatusRequestedRangeNotSatisfiable:
+		err = fmt.Errorf("%w: %q of %d bytes", reply.ErrRange, s.request.Header.Get("Range"), s.content.size)
+	case http.StatusPreconditionFailed:
+		err = reply.ErrPrecondition
+	default:
+		s.ResponseWriter.WriteHeader(status)
+		return
+	}
+	s.refused = true
+	reply.WriteError(s.ResponseWriter, s.request, err)
+}
+
+// Write implements http.ResponseWriter. It drops what http.ServeContent says of a refusal.
+func (s *sender) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
+	return s.ResponseWriter.Write(b)
 }
 
 // ReadFrom implements io.ReaderFrom.

@@ -28,8 +28,9 @@ func (h *Handler) init(w http.ResponseWriter, r *http.Request, q *request) error
 	if c.Width == 0 {
 		res.Type = media.Audio
 	}
-	setMedia(w.Header(), classImmutable, q.format.ContentType(res), c.ID, time.Time{})
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.Header))
+	body := &content{}
+	body.addBytes(c.Header)
+	_ = q.send(w, r, res, answer{class: classImmutable, etag: c.ID}, body) // a client that has left is nobody's error
 	return nil
 }
 
@@ -81,7 +82,7 @@ type answer struct {
 // send answers with a body, conditionally and in ranges as the request has it. The error is the client's leaving.
 func (q *request) send(w http.ResponseWriter, r *http.Request, res packager.Resource, a answer, body *content) error {
 	setMedia(w.Header(), a.class, q.format.ContentType(res), a.etag, a.modified)
-	s := &sender{ResponseWriter: w, content: body}
+	s := &sender{ResponseWriter: w, request: r, content: body}
 	http.ServeContent(s, r, "", a.modified, body)
 	return s.err
 }

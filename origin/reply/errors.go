@@ -15,18 +15,20 @@ const StatusClientGone = 499
 
 // Errors of requests themselves, for those that no lower package owns. Wrap them with what was asked for.
 var (
-	ErrNoRoute     = errors.New("nothing is served here")                 // 404
-	ErrNoEndpoint  = errors.New("no such origin endpoint or manifest")    // 404
-	ErrTooEarly    = errors.New("not available yet")                      // 404, may exist soon
-	ErrMethod      = errors.New("method not allowed")                     // 405; the caller sets Allow
-	ErrBadRequest  = errors.New("bad request")                            // 400
-	ErrTooLarge    = errors.New("body too large")                         // 413
-	ErrNoLookAhead = errors.New("fragment exists, what follows does not") // 412, Smooth
-	ErrConflict    = errors.New("another source holds this input")        // 409
-	ErrThrottled   = errors.New("too many requests")                      // 429
-	ErrBlocked     = errors.New("what was waited for did not come")       // 503, blocking playlist reload
-	ErrStopping    = errors.New("the server is stopping")                 // 503
-	ErrMemory      = errors.New("too much is being uploaded at once")     // 503
+	ErrNoRoute      = errors.New("nothing is served here")                 // 404
+	ErrNoEndpoint   = errors.New("no such origin endpoint or manifest")    // 404
+	ErrTooEarly     = errors.New("not available yet")                      // 404, may exist soon
+	ErrMethod       = errors.New("method not allowed")                     // 405; the caller sets Allow
+	ErrBadRequest   = errors.New("bad request")                            // 400
+	ErrTooLarge     = errors.New("body too large")                         // 413
+	ErrRange        = errors.New("range not satisfiable")                  // 416; the caller sets Content-Range
+	ErrPrecondition = errors.New("precondition failed")                    // 412: If-Match, If-Unmodified-Since
+	ErrNoLookAhead  = errors.New("fragment exists, what follows does not") // 412, Smooth
+	ErrConflict     = errors.New("another source holds this input")        // 409
+	ErrThrottled    = errors.New("too many requests")                      // 429
+	ErrBlocked      = errors.New("what was waited for did not come")       // 503, blocking playlist reload
+	ErrStopping     = errors.New("the server is stopping")                 // 503
+	ErrMemory       = errors.New("too much is being uploaded at once")     // 503
 )
 
 // Answer is what a client is told about an error.
@@ -67,6 +69,8 @@ var base = Table{
 	{ErrMethod, Answer{405, "MethodNotAllowedException", "method", "Method not allowed", false, false}},
 	{storage.ErrInvalidKey, Answer{400, "ValidationException", "invalid_key", "Invalid object name", false, false}},
 	{storage.ErrInvalidAttrs, Answer{400, "ValidationException", "invalid_attributes", "Invalid object attributes", false, true}},
+	{ErrRange, Answer{416, "RequestedRangeNotSatisfiableException", "range", "Range not satisfiable", false, true}},
+	{ErrPrecondition, Answer{412, "PreconditionFailedException", "precondition", "Precondition failed", false, false}},
 	{ErrNoLookAhead, Answer{412, "PreconditionFailedException", "look_ahead", "The following fragments are not there yet", true, false}},
 	{ErrThrottled, Answer{429, "ThrottlingException", "throttled", "Too many requests", false, false}},
 	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, false}},

@@ -101,9 +101,11 @@ func answerTo(r *http.Request, err error) Answer {
 
 func (a Answer) write(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Accept-Ranges",
-		"Content-Range", "Content-Disposition"} {
+	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Accept-Ranges", "Content-Disposition"} {
 		h.Del(name)
+	}
+	if a.Status != http.StatusRequestedRangeNotSatisfiable { // there it says how much there is (RFC 9110 15.5.17)
+		h.Del("Content-Range")
 	}
 	if a.Status == StatusClientGone {
 		w.WriteHeader(a.Status)
