@@ -1,5 +1,5 @@
-// Package auth answers whether a request may do what it asks: shared secrets, Basic and Bearer credentials, and the
-// Decision that says so. It writes no responses, keeps no users and reads no configuration; address lists are in iprange.
+// Package auth answers whether a request may do what it asks: shared secrets, Basic, Digest and Bearer credentials,
+// and the Decision that says so. It writes no responses, keeps no users and reads no configuration; address lists are in iprange.
 package auth
 
 import (

@@ -21,7 +21,7 @@ const (
 	ReasonBadToken      = "token_wrong"
 )
 
-// User is one pair of Basic credentials (RFC 7617). A name may stand in a list more than once: each of its passwords
+// User is one pair of credentials for Basic (RFC 7617) and Digest (RFC 7616). A name may stand in a list more than once: each of its passwords
 // is valid, so that a password can be changed without a gap.
 type User struct{ Name, Password string }
 
