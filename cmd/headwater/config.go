@@ -193,6 +193,9 @@ func (c *Config) Summary() string {
 	for i := range c.Channels {
 		ch := &c.Channels[i]
 		line("channel "+ch.ID.String(), "numbering %s, ingest %v", ch.Numbering, ch.Ingest)
+		for j := range ch.V2.Inputs {
+			line(fmt.Sprintf("  input %d", j+1), "/in/v2/%s/%s/channel, %d users", ch.V2.ID, ch.V2.Inputs[j].ID, len(ch.V2.Inputs[j].Users))
+		}
 		for j := range ch.Endpoints {
 			e := &ch.Endpoints[j]
 			names := make([]string, len(e.Manifests))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,6 +14,7 @@ import (
 // channels builds and checks the configured channels.
 func (b *builder) channels(c *Config) {
 	defined := make(map[channel.ID]int)
+	guids := make(map[string]string)
 	for i := range b.file.Channels {
 		path := fmt.Sprintf("channels.%d", i)
 		f := &b.file.Channels[i]
@@ -21,6 +23,7 @@ func (b *builder) channels(c *Config) {
 			b.bad(path+".name", "%s: %q is channels.%d already", path, ch.ID, before)
 		}
 		defined[ch.ID] = i
+		b.guids(path+".ingest_v2", &ch.V2, guids)
 		for _, p := range channel.Problems(ch.Validate()) {
 			if inherited(p.Path) {
 				continue // reported where it is written
@@ -44,6 +47,9 @@ func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Ch
 	} else {
 		ch.Ingest = c.Ingest
 		defaults = append(defaults, "ingest.")
+	}
+	if f.IngestV2 != nil {
+		ch.V2 = b.ingestV2(path+".ingest_v2", f.IngestV2)
 	}
 	if f.Endpoints == nil {
 		ch.Endpoints = channel.DefaultEndpoints()
@@ -73,6 +79,43 @@ func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Ch
 		}
 		return false
 	}
+}
+
+// ingestV2 builds the ingest in the shape of MediaPackage v1.
+func (b *builder) ingestV2(path string, f *fileIngestV2) channel.IngestV2 {
+	in := channel.IngestV2{ID: f.ID}
+	if f.ID == "" && len(f.Inputs) == 0 {
+		b.bad(path, "%s: an id and inputs are needed", path)
+	}
+	for i := range f.Inputs {
+		fi := &f.Inputs[i]
+		input := channel.InputV2{ID: fi.ID}
+		if fi.written() {
+			for _, password := range b.resolve(fmt.Sprintf("%s.inputs.%d.password", path, i), fi.Password) {
+				input.Users = append(input.Users, channel.User{Name: fi.Username, Password: password})
+			}
+		}
+		in.Inputs = append(in.Inputs, input)
+	}
+	return in
+}
+
+// guids reports GUIDs of a channel that others have; seen is where the others have theirs. An input may have that of its own
+// channel, as in MediaPackage, and two inputs of a channel are compared by its Validate.
+func (b *builder) guids(path string, in *channel.IngestV2, seen map[string]string) {
+	mine := map[string]string{}
+	note := func(at, guid string) {
+		if other, taken := seen[guid]; taken {
+			b.bad(at, "%s: %s is %s already", at, guid, other)
+		} else if _, again := mine[guid]; guid != "" && !again {
+			mine[guid] = at
+		}
+	}
+	note(path+".id", in.ID)
+	for i := range in.Inputs {
+		note(fmt.Sprintf("%s.inputs.%d.id", path, i), in.Inputs[i].ID)
+	}
+	maps.Copy(seen, mine)
 }
 
 // endpoint builds one endpoint without its access rules.

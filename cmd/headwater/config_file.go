@@ -63,6 +63,20 @@ type fileIngest struct {
 // written reports whether there is a credential in the file, even one that could not be resolved.
 func (f *fileIngest) written() bool { return len(f.Users) > 0 || len(f.Tokens) > 0 }
 
+type fileIngestV2 struct {
+	ID     string        `yaml:"id"`
+	Inputs []fileInputV2 `yaml:"inputs"`
+}
+
+type fileInputV2 struct {
+	ID       string `yaml:"id"`
+	Username string `yaml:"username"`
+	Password secret `yaml:"password"`
+}
+
+// written reports whether the input has credentials of its own in the file, even some that could not be resolved.
+func (f *fileInputV2) written() bool { return f.Username != "" || f.Password.line != 0 }
+
 type fileUser struct {
 	Name     string `yaml:"name"`
 	Password secret `yaml:"password"`
@@ -90,6 +104,7 @@ type fileChannel struct {
 	Numbering       *string         `yaml:"numbering"`
 	SegmentDuration duration        `yaml:"segment_duration"`
 	Ingest          *fileIngest     `yaml:"ingest"`
+	IngestV2        *fileIngestV2   `yaml:"ingest_v2"`
 	Endpoints       *[]fileEndpoint `yaml:"endpoints"`
 }
 

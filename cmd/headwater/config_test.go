@@ -113,6 +113,14 @@ func TestAnEmptyVariableCountsAsNotSet(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// GUIDs as in MediaPackage. The last one looks like a number.
+const guidA, guidB, guidC = "3a1f0c5e8d2b4796a0e1c2d3f4b5a697", "9b8e7d6c5f4a4312b1a0f9e8d7c6b5a4", "12345678901234567890123456789012"
+
+// v2 returns a channel with these settings of ingest_v2, which begin on line 4.
+func v2(settings string) string {
+	return "channels:\n- name: a\n  ingest_v2:\n" + regexp.MustCompile("(?m)^").ReplaceAllString(settings, "  ")
+}
+
 func TestProblemsNameTheirLine(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"an unknown key", "listen: 127.0.0.1:1\nlisten_on: x\n", `2: unknown key "listen_on"`},
@@ -143,6 +151,26 @@ func TestProblemsNameTheirLine(t *testing.T) {
 			"7: channels.0.endpoints.0.manifests.0.type: a TS endpoint cannot have a manifest of type dash"},
 		{"a channel without name", "channels:\n- group: x\n", "2: channels.0.name: a name is needed"},
 		{"a channel defined twice", "channels:\n- name: one\n- name: one\n", `3: channels.1: "default/one" is channels.0 already`},
+		{"a GUID with dashes", v2("  id: 3a1f0c5e-8d2b-4796-a0e1-c2d3f4b5a697\n  inputs: [{id: " + guidB + "}]"),
+			`4: channels.0.ingest_v2.id: "3a1f0c5e-8d2b-4796-a0e1-c2d3f4b5a697": use 32 hexadecimal digits, a to f in lower case`},
+		{"a GUID missing", v2("  id: " + guidA + "\n  inputs:\n  - username: x\n    password: y"),
+			"6: channels.0.ingest_v2.inputs.0.id: an id is needed"},
+		{"a GUID of two inputs", v2("  id: " + guidA + "\n  inputs:\n  - id: " + guidB + "\n  - id: " + guidB),
+			"7: channels.0.ingest_v2.inputs.1.id: " + guidB + " is the id of another input"},
+		{"a GUID of two channels", v2("  id: "+guidA+"\n  inputs: [{id: "+guidB+"}]") +
+			"\n- name: b\n  ingest_v2:\n    id: " + guidA + "\n    inputs: [{id: " + guidC + "}]",
+			"8: channels.1.ingest_v2.id: " + guidA + " is channels.0.ingest_v2.id already"},
+		{"a GUID of inputs of two channels", v2("  id: "+guidA+"\n  inputs: [{id: "+guidB+"}]") +
+			"\n- name: b\n  ingest_v2:\n    id: " + guidC + "\n    inputs: [{id: " + guidB + "}]",
+			"9: channels.1.ingest_v2.inputs.0.id: " + guidB + " is channels.0.ingest_v2.inputs.0.id already"},
+		{"no inputs", v2("  id: " + guidA), "4: channels.0.ingest_v2.inputs: 0 inputs are not 1 or 2"},
+		{"three inputs", v2("  id: " + guidA + "\n  inputs: [{id: " + guidA + "}, {id: " + guidB + "}, {id: " + guidC + "}]"),
+			"5: channels.0.ingest_v2.inputs: 3 inputs are not 1 or 2"},
+		{"nothing of MediaPackage", "channels:\n- name: a\n  ingest_v2: {}", "3: channels.0.ingest_v2: an id and inputs are needed"},
+		{"a user of an input without password", v2("  id: " + guidA + "\n  inputs: [{id: " + guidB + ", username: x}]"),
+			"5: channels.0.ingest_v2.inputs.0.password: a secret is needed"},
+		{"a password of an input without user", v2("  id: " + guidA + "\n  inputs: [{id: " + guidB + ", password: s3cret}]"),
+			"5: channels.0.ingest_v2.inputs.0.username: a name is needed"},
 		{"no YAML", "listen: [\n", "1: did not find expected node content"},
 		{"two documents", "data: a\n---\ndata: b\n", "0: the file holds more than one document"},
 	}
@@ -227,6 +255,19 @@ channels:
 	require.Equal(t, []channel.User{{Name: "a", Password: "b:c"}}, c.Ingest.Users)
 	_, err = load(flags{}, vars("HEADWATER_INGEST_USER=nobody"))
 	require.ErrorContains(t, err, "HEADWATER_INGEST_USER is not name:password")
+}
+
+func TestAnInputInTheShapeOfMediaPackageHasItsOwnCredentials(t *testing.T) {
+	rotated := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(rotated, []byte("next\ncurrent\n"), 0o600))
+	c, err := load(yamlFile(t, v2("  id: "+guidC+"\n  inputs:\n  - {id: "+guidC+", username: one, password: {file: "+rotated+"}}\n"+
+		"  - {id: "+guidB+"}")), none)
+	require.NoError(t, err, "input 1 may have the GUID of its channel")
+	want := channel.IngestV2{ID: guidC, Inputs: []channel.InputV2{
+		{ID: guidC, Users: []channel.User{{Name: "one", Password: "next"}, {Name: "one", Password: "current"}}}, {ID: guidB}}}
+	require.Equal(t, want, c.Channels[0].V2)
+	require.Contains(t, c.Summary(), "/in/v2/"+guidC+"/"+guidB+"/channel")
+	require.NotContains(t, c.Summary()+fmt.Sprintf("%+v %#v", c.Channels, c.Channels[0].V2), "current")
 }
 
 func TestSecretsAreNeverShown(t *testing.T) {

@@ -27,6 +27,7 @@ const (
 type Channel struct {
 	ID
 	Ingest          IngestAuth
+	V2              IngestV2
 	Numbering       Numbering
 	SegmentDuration time.Duration // target when a long-running push is cut into segments; 0: 2 s
 	Endpoints       []Endpoint
@@ -42,11 +43,24 @@ func (c *Channel) CutDuration() time.Duration {
 
 // IngestAuth is what an encoder must present. With nothing set, anyone who reaches the listener may push.
 type IngestAuth struct {
-	Users  []User   // HTTP Basic; any matches
+	Users  []User   // HTTP Basic or Digest; any matches
 	Tokens []string // Bearer; any matches
 }
 
-// User is one pair of Basic credentials.
+// IngestV2 is how a channel is pushed to at the URLs of MediaPackage v1 (reference/mediapackage.md, 2a):
+// /in/v2/{ID}/{ID of the input}/channel.m3u8 and what stands beside it. Without an ID it has none.
+type IngestV2 struct {
+	ID     string    // GUID of the channel
+	Inputs []InputV2 // input 1, then 2
+}
+
+// InputV2 is one input of IngestV2.
+type InputV2 struct {
+	ID    string // GUID; that of the channel is good, as input 1 had it in MediaPackage
+	Users []User // of this input alone; none: the channel's Ingest
+}
+
+// User is one pair of credentials.
 type User struct{ Name, Password string }
 
 // Container is how an endpoint's media is wrapped, as in MediaPackage v2.

@@ -33,7 +33,8 @@ type Registry struct {
 // snapshot is immutable, and so are the channels it points to.
 type snapshot struct {
 	byID       map[ID]*Channel
-	list       []*Channel // by group, then name
+	list       []*Channel          // by group, then name
+	byGUID     map[string]*Channel // V2.ID
 	configured map[ID]bool
 	template   Template // nil: channels do not appear on first push
 	max        int
@@ -50,6 +51,19 @@ func NewRegistry() *Registry {
 func (r *Registry) Get(id ID) (*Channel, bool) {
 	ch, ok := r.snapshot.Load().byID[id]
 	return ch, ok
+}
+
+// Find returns the channel and the number of its input that are known by these GUIDs; a channel that appeared on first push
+// has none. Errors: ErrNotFound.
+func (r *Registry) Find(guid, input string) (*Channel, int, error) {
+	if ch, ok := r.snapshot.Load().byGUID[guid]; ok {
+		for i := range ch.V2.Inputs {
+			if ch.V2.Inputs[i].ID == input {
+				return ch, i + 1, nil
+			}
+		}
+	}
+	return nil, 0, fmt.Errorf("no input %s of a channel %s: %w", input, guid, ErrNotFound)
 }
 
 // List returns every channel, ordered by group and name. The slice must not be modified.
@@ -119,7 +133,8 @@ type Changes struct{ Added, Changed, Removed []ID }
 func (r *Registry) Replace(set Set) (Changes, error) {
 	var problems []error
 	next := &snapshot{
-		byID: make(map[ID]*Channel), configured: make(map[ID]bool), template: set.Template, max: cmp.Or(set.Max, DefaultMax),
+		byID: make(map[ID]*Channel), configured: make(map[ID]bool), byGUID: make(map[string]*Channel), template: set.Template,
+		max: cmp.Or(set.Max, DefaultMax),
 	}
 	for _, ch := range set.Channels {
 		if err := ch.Validate(); err != nil {
@@ -128,7 +143,13 @@ func (r *Registry) Replace(set Set) (Changes, error) {
 		if next.configured[ch.ID] {
 			problems = append(problems, fmt.Errorf("channel %q is defined twice: %w", ch.ID, ErrInvalid))
 		}
+		if other := next.byGUID[ch.V2.ID]; other != nil {
+			problems = append(problems, fmt.Errorf("channels %q and %q have the same id %s: %w", other.ID, ch.ID, ch.V2.ID, ErrInvalid))
+		}
 		next.byID[ch.ID], next.configured[ch.ID] = &ch, true
+		if ch.V2.ID != "" {
+			next.byGUID[ch.V2.ID] = &ch
+		}
 	}
 	if len(problems) > 0 {
 		return Changes{}, errors.Join(problems...)
@@ -158,6 +179,9 @@ func (s *snapshot) since(old *snapshot) (c Changes) {
 			c.Added = append(c.Added, id)
 		case reflect.DeepEqual(was, ch):
 			s.byID[id] = was
+			if was.V2.ID != "" {
+				s.byGUID[was.V2.ID] = was
+			}
 		default:
 			c.Changed = append(c.Changed, id)
 		}

@@ -111,3 +111,45 @@ func TestReplace(t *testing.T) {
 	_, ok := r.Get(id("pushed"))
 	require.False(t, ok, "no channel outlives the permission to appear: nothing could give it new secrets")
 }
+
+func TestChannelsAreFoundByTheirGUIDs(t *testing.T) {
+	const one, two = "3a1f0c5e8d2b4796a0e1c2d3f4b5a697", "9b8e7d6c5f4a4312b1a0f9e8d7c6b5a4"
+	ch := channel.Default(id("one"))
+	ch.V2 = channel.IngestV2{ID: one, Inputs: []channel.InputV2{{ID: one}, {ID: two, Users: []channel.User{{Name: "u", Password: "p"}}}}}
+	ch.Ingest.Tokens = []string{"t"}
+	set := channel.Set{Channels: []channel.Channel{ch, channel.Default(id("none"))}}
+	r := registry(t, set)
+	for range 2 {
+		found, input, err := r.Find(one, two)
+		require.NoError(t, err)
+		require.Equal(t, 2, input)
+		same, _ := r.Get(id("one"))
+		require.Same(t, same, found)
+		_, err = r.Replace(set)
+		require.NoError(t, err)
+	}
+	for _, wrong := range [][2]string{{two, one}, {one, ""}, {"", ""}, {one, one + "0"}} {
+		_, _, err := r.Find(wrong[0], wrong[1])
+		require.ErrorIs(t, err, channel.ErrNotFound, "%v", wrong)
+	}
+	for input, want := range map[int]string{1: "0 users, 1 tokens", 2: "1 users, 0 tokens"} {
+		c, err := ch.CredentialsV2(input, ch.V2.Inputs[input-1].ID)
+		require.NoError(t, err)
+		require.Equal(t, want, c.String())
+	}
+	_, err := ch.CredentialsV2(1, two)
+	require.ErrorIs(t, err, channel.ErrNotFound, "the inputs were exchanged meanwhile")
+	_, err = ch.CredentialsV2(3, two)
+	require.ErrorIs(t, err, channel.ErrNotFound)
+
+	twin := ch
+	twin.Name = "twin"
+	set.Channels = append(set.Channels, twin)
+	_, err = r.Replace(set)
+	require.ErrorIs(t, err, channel.ErrInvalid)
+	set.Channels = nil
+	_, err = r.Replace(set)
+	require.NoError(t, err)
+	_, _, err = r.Find(one, one)
+	require.ErrorIs(t, err, channel.ErrNotFound, "a reload is in force at once")
+}

@@ -15,6 +15,17 @@ func (a IngestAuth) Credentials() auth.Credentials {
 	return c
 }
 
+// CredentialsV2 returns what a request must present that came for an input by its GUIDs. Errors: ErrNotFound.
+func (ch *Channel) CredentialsV2(number int, guid string) (auth.Credentials, error) {
+	if number < 1 || number > len(ch.V2.Inputs) || ch.V2.Inputs[number-1].ID != guid {
+		return auth.Credentials{}, fmt.Errorf("channel %q: %w: it has no input %s", ch.ID, ErrNotFound, guid)
+	}
+	if users := ch.V2.Inputs[number-1].Users; len(users) > 0 {
+		return IngestAuth{Users: users}.Credentials(), nil
+	}
+	return ch.Ingest.Credentials(), nil
+}
+
 // Empty reports whether anyone may push.
 func (a IngestAuth) Empty() bool { return len(a.Users) == 0 && len(a.Tokens) == 0 }
 

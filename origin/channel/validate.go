@@ -17,6 +17,7 @@ const (
 	MaxName            = 256 // bytes of a group's, channel's or endpoint's name
 	MaxManifestName    = 64  // bytes
 	MaxEndpoints       = 25  // of a channel
+	MaxInputs          = 2   // of a channel
 	MaxManifests       = 25  // of an endpoint
 	MaxSecret          = 256 // bytes of a playback secret
 	MaxLookAhead       = 8
@@ -144,6 +145,7 @@ func (ch *Channel) Validate() error {
 		c.between("segment_duration", ch.SegmentDuration, MinSegmentDuration, MaxSegmentDuration)
 	}
 	c.ingest(ch.Ingest)
+	c.v2(ch.V2)
 	if len(ch.Endpoints) > MaxEndpoints {
 		c.add("endpoints", MemberMax, "%d endpoints are more than %d", len(ch.Endpoints), MaxEndpoints)
 	}
@@ -163,14 +165,7 @@ func (ch *Channel) Validate() error {
 func (c *checker) ingest(in IngestAuth) {
 	for i, u := range in.Users {
 		path := fmt.Sprintf("ingest.users.%d", i)
-		if u.Name == "" {
-			c.add(path+".name", MemberMissing, "a name is needed")
-		} else if strings.Contains(u.Name, ":") { // RFC 7617, 2: a user-id with a colon cannot be told apart
-			c.add(path+".name", MemberPattern, "%q: a user's name cannot hold ':'", u.Name)
-		}
-		if u.Password == "" {
-			c.add(path+".password", MemberMissing, "a password is needed")
-		}
+		c.user(path+".name", path+".password", u)
 	}
 	for i, token := range in.Tokens {
 		path := fmt.Sprintf("ingest.tokens.%d", i)
@@ -179,6 +174,49 @@ func (c *checker) ingest(in IngestAuth) {
 		} else if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			c.add(path, MemberPattern, "a token is printable ASCII without spaces")
 		}
+	}
+}
+
+// user reports what is wrong with one pair of credentials.
+func (c *checker) user(namePath, passwordPath string, u User) {
+	if u.Name == "" {
+		c.add(namePath, MemberMissing, "a name is needed")
+	} else if strings.Contains(u.Name, ":") { // RFC 7617, 2: a user-id with a colon cannot be told apart
+		c.add(namePath, MemberPattern, "%q: a user's name cannot hold ':'", u.Name)
+	}
+	if u.Password == "" {
+		c.add(passwordPath, MemberMissing, "a password is needed")
+	}
+}
+
+// v2 reports what is wrong with the ingest in the shape of MediaPackage v1.
+func (c *checker) v2(in IngestV2) {
+	if in.ID == "" && len(in.Inputs) == 0 {
+		return
+	}
+	c.guid("ingest_v2.id", in.ID)
+	if n := len(in.Inputs); n < 1 || n > MaxInputs {
+		c.add("ingest_v2.inputs", MemberInvalid, "%d inputs are not 1 or %d", n, MaxInputs)
+	}
+	for i, input := range in.Inputs {
+		path := fmt.Sprintf("ingest_v2.inputs.%d", i)
+		c.guid(path+".id", input.ID)
+		if slices.ContainsFunc(in.Inputs[:i], func(o InputV2) bool { return o.ID == input.ID && o.ID != "" }) {
+			c.add(path+".id", MemberInvalid, "%s is the id of another input", input.ID)
+		}
+		for _, u := range input.Users {
+			c.user(path+".username", path+".password", u)
+		}
+	}
+}
+
+// guid reports s unless it is a GUID as MediaPackage writes them.
+func (c *checker) guid(path, s string) {
+	switch {
+	case s == "":
+		c.add(path, MemberMissing, "an id is needed")
+	case len(s) != 32 || strings.Trim(s, "0123456789abcdef") != "":
+		c.add(path, MemberPattern, "%q: use 32 hexadecimal digits, a to f in lower case", s[:min(len(s), 64)])
 	}
 }
 

@@ -151,6 +151,7 @@ func TestValidateReportsEverythingAtOnce(t *testing.T) {
 func TestSecretsOfChannelsAreNeverPrinted(t *testing.T) {
 	ch := channel.Default(channel.ID{Group: "default", Name: "one"})
 	ch.Ingest = channel.IngestAuth{Users: []channel.User{{Name: "enc", Password: "s3cret"}}, Tokens: []string{"t0ken"}}
+	ch.V2.Inputs = []channel.InputV2{{Users: []channel.User{{Name: "one", Password: "v2secret"}}}}
 	ch.Endpoints[0].Access.UserAgentSecrets = []string{"4gent"}
 	body, err := json.Marshal(ch)
 	require.NoError(t, err)
@@ -158,7 +159,7 @@ func TestSecretsOfChannelsAreNeverPrinted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		out += fmt.Sprintf(verb+verb+verb+verb, ch, ch.Ingest, ch.Endpoints, ch.Ingest.Users)
 	}
-	for _, secret := range []string{"s3cret", "t0ken", "4gent"} {
+	for _, secret := range []string{"s3cret", "t0ken", "4gent", "v2secret"} {
 		require.NotContains(t, out, secret)
 	}
 	require.Contains(t, out, "1 user-agent secrets")
