@@ -29,6 +29,9 @@ func (s *Server) Public() http.Handler {
 	receive := s.cfg.Metrics.Ingest(recovered(s.serveIngest))
 	r.HandleFunc("/in/v1/{group}/{input}/{channel}", receive)
 	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", receive)
+	receive = s.cfg.Metrics.Ingest(recovered(s.serveIngestV2))
+	r.HandleFunc("/in/v2/{channel}/{input}", receive)
+	r.HandleFunc("/in/v2/{channel}/{input}/*", receive)
 	play := map[string]http.HandlerFunc{}
 	for _, route := range playbackRoutes {
 		play[route] = count(route, cors(s.play))
@@ -143,6 +146,24 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: the input is 1 or 2", reply.ErrNoRoute))
 		return
 	}
+	s.uploading(w, r)
+	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
+}
+
+// serveIngestV2 is serveIngest at the URLs of MediaPackage v1, which know inputs by their GUIDs.
+func (s *Server) serveIngestV2(w http.ResponseWriter, r *http.Request) {
+	guid := chi.URLParam(r, "input")
+	ch, number, err := s.cfg.Channels.Find(chi.URLParam(r, "channel"), guid)
+	if err != nil {
+		reply.WriteError(w, r, err)
+		return
+	}
+	s.uploading(w, r)
+	s.ingest.ServeV2(w, r, ch.ID, number, guid, chi.URLParam(r, "*"))
+}
+
+// uploading prepares the connection for an upload.
+func (s *Server) uploading(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPut || r.Method == http.MethodPost {
 		// Uploads may last for days, and what they are answered fits any buffer.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
@@ -150,7 +171,6 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "close")
 		}
 	}
-	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
 }
 
 // playbackRoutes name playback requests for metrics: a few words, never a path.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"headwater/auth"
 	"headwater/auth/iprange"
 	"headwater/origin/access"
 	"headwater/origin/channel"
@@ -193,6 +194,7 @@ func (s *server) listen() (listeners []net.Listener, err error) {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			ConnContext:       auth.Connected,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.urls[i] = "http://" + l.Addr().String()

@@ -1,5 +1,5 @@
 // Package access decides who may play an origin endpoint: by HTTPS, by the client's address, and by a secret that the CDN
-// sends as User-Agent. It answers with a Decision and writes no response; who may push is auth's Credentials.
+// sends as User-Agent; and who may push to a channel, by credentials. It writes no responses.
 package access
 
 import (

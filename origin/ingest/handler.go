@@ -20,6 +20,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"headwater/origin/access"
 	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
@@ -54,17 +55,19 @@ type Options struct {
 	Now       func() time.Time
 }
 
-// Handler serves the ingest URLs below /in/v1/{group}/{1|2}/{channel}/. Create with New.
+// Handler serves the ingest URLs below /in/v1/{group}/{1|2}/{channel}/ and /in/v2/{channel's GUID}/{input's GUID}/. Create
+// with New.
 type Handler struct {
 	dir   Directory
 	store *storage.Store
 	seen  Observer
 	opt   Options
 
-	copies *sync.Pool
-	held   *budget
-	drains drains
-	joins  joining
+	encoders *access.Encoders
+	copies   *sync.Pool
+	held     *budget
+	drains   drains
+	joins    joining
 
 	mu       sync.Mutex
 	channels map[channel.ID]*intake
@@ -87,8 +90,9 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Handler{dir: dir, store: store, seen: seen, opt: opt, copies: newCopies(), held: newBudget(opt.HeldBytes),
-		joins: joining{open: map[string]*joined{}}, drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
+	return &Handler{dir: dir, store: store, seen: seen, opt: opt, encoders: access.NewEncoders(), copies: newCopies(),
+		held: newBudget(opt.HeldBytes), joins: joining{open: map[string]*joined{}},
+		drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
 }
 
 // Drain ends the endless uploads under way and those that still come: what came whole of them is kept, and the answer is
@@ -97,14 +101,24 @@ func (h *Handler) Drain() { h.drains.begin() }
 
 const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
 
-// Serve takes one request. rest is what follows the channel in the URL, decoded, with any slashes.
+// Serve takes one request of an input known by its number. rest is what follows the channel in the URL, decoded, with any
+// slashes.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
+	h.serve(w, r, id, access.Door{Input: number, Began: h.opt.Now()}, rest)
+}
+
+// ServeV2 takes one request of an input known by its GUID. rest is what follows that in the URL, decoded, with any slashes.
+func (h *Handler) ServeV2(w http.ResponseWriter, r *http.Request, id channel.ID, number int, guid, rest string) {
+	h.serve(w, r, id, access.Door{Input: number, GUID: guid, Began: h.opt.Now()}, rest)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, rest string) {
 	// What is refused unread is read by net/http, for a while.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opt.Idle))
 	// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
-	if err := h.allowed(r, id); err != nil {
-		// A request without credentials is how ffmpeg asks for the challenge; it is counted when it comes with wrong ones.
-		if r.Header.Get("Authorization") != "" {
+	if err := h.allowed(r, id, by); err != nil {
+		// Asking for a challenge is not counted, coming with wrong credentials is.
+		if r.Header.Get("Authorization") != "" && !access.Begins(err) {
 			h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		}
 		reply.WriteError(w, r, err)
@@ -116,11 +130,11 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
 		reply.WriteError(w, r, err)
 	case (r.Method == http.MethodPut || r.Method == http.MethodPost) && r.Header.Get("Content-Range") != "":
-		h.piece(w, r, id, number, name)
+		h.piece(w, r, id, by, name)
 	case r.Method == http.MethodPut, r.Method == http.MethodPost:
-		h.upload(w, r, id, number, name)
+		h.upload(w, r, id, by, name)
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
-		h.readBack(w, r, id, number, name)
+		h.readBack(w, r, id, by.Input, name)
 	case r.Method == http.MethodDelete:
 		// A hint: what leaves an encoder's window stays in ours (reference ingest.md section 1, rule 13).
 		newPatientBody(w, r, h.opt).drain()
@@ -135,17 +149,17 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, n
 }
 
 // allowed reports whether a request may push to a channel, as the configuration now in force has it.
-func (h *Handler) allowed(r *http.Request, id channel.ID) error {
+func (h *Handler) allowed(r *http.Request, id channel.ID, by access.Door) error {
 	ch, err := h.dir.Resolve(id)
 	if err != nil {
 		return err
 	}
-	return ch.Ingest.Credentials().Check(r).Err()
+	return h.encoders.Check(r, ch, by)
 }
 
 // upload receives a body and answers when what it made is durable.
-func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
-	log := reply.Logger(r.Context()).With("channel", id.String(), "input", number, "name", name)
+func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, name string) {
+	log := reply.Logger(r.Context()).With("channel", id.String(), "input", by.Input, "name", name)
 	body := newPatientBody(w, r, h.opt)
 	_, body.stream = streamName(name)
 	if !body.stream && r.ContentLength > h.opt.MaxUpload {
@@ -162,8 +176,8 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 		body.held = held
 	}
 	p := &push{name: name, encoder: r.UserAgent(), body: body, held: held, limits: h.opt.Limits, now: h.opt.Now, log: log,
-		lanes: map[*demux.Track]lane{}, allowed: func() error { return h.allowed(r, id) }}
-	err := h.receive(r, id, number, p)
+		lanes: map[*demux.Track]lane{}, allowed: func() error { return h.allowed(r, id, by) }}
+	err := h.receive(r, id, by.Input, p)
 	h.seen.Received(id, body.count)
 	err = body.explain(err)
 	if body.count == 0 && unframed(r) {
@@ -234,20 +248,29 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 
 // readBack answers an encoder that reads its playlist back (ffmpeg's append_list).
 func (h *Handler) readBack(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
+	text, ok := h.text(id, number, name)
+	if !ok {
+		reply.WriteError(w, r, fmt.Errorf("%s: %w", name, storage.ErrNotFound))
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(text)
+}
+
+// text returns a playlist or MPD as an input received it last.
+func (h *Handler) text(id channel.ID, number int, name string) ([]byte, bool) {
 	h.mu.Lock()
 	t := h.channels[id]
 	h.mu.Unlock()
-	if t != nil {
-		if in := t.opened(number); in != nil {
-			if text, ok := in.names.text(name); ok {
-				w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-				_, _ = w.Write(text)
-				return
-			}
-		}
+	if t == nil {
+		return nil, false
 	}
-	reply.WriteError(w, r, fmt.Errorf("%s: %w", name, storage.ErrNotFound))
+	in := t.opened(number)
+	if in == nil {
+		return nil, false
+	}
+	return in.names.text(name)
 }
 
 // intake returns the ingest side of a channel, with the channel's present settings.

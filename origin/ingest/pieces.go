@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"headwater/origin/access"
 	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
@@ -53,7 +54,7 @@ type joining struct {
 }
 
 // piece receives a part of a growing file that begins at an offset.
-func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string) {
+func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, name string) {
 	from, to, err := contentRange(r.Header.Get("Content-Range"))
 	if err == nil && r.ContentLength >= 0 && r.ContentLength != to-from+1 {
 		err = fmt.Errorf("%w: Content-Range has %d bytes, the body %d", reply.ErrBadRequest, to-from+1, r.ContentLength)
@@ -62,8 +63,8 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, n
 		h.refusePiece(w, r, id, err)
 		return
 	}
-	key := fmt.Sprintf("%s/%d/%s", id, number, name)
-	j, err := h.growing(r, id, number, name, key, from)
+	key := fmt.Sprintf("%s/%d/%s", id, by.Input, name)
+	j, err := h.growing(r, id, by, name, key, from)
 	if err != nil {
 		h.refusePiece(w, r, id, err)
 		return
@@ -101,13 +102,13 @@ func (h *Handler) refusePiece(w http.ResponseWriter, r *http.Request, id channel
 
 // growing returns the growing file of key that a piece at an offset belongs to. Where none is, or another begins, it is
 // opened, behind the header that came before under this name.
-func (h *Handler) growing(r *http.Request, id channel.ID, number int, name, key string, from int64) (*joined, error) {
+func (h *Handler) growing(r *http.Request, id channel.ID, by access.Door, name, key string, from int64) (*joined, error) {
 	ctx := context.WithoutCancel(r.Context())
 	t, err := h.intake(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	in, err := t.input(ctx, number)
+	in, err := t.input(ctx, by.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (h *Handler) growing(r *http.Request, id channel.ID, number int, name, key 
 		whole.Body = io.NopCloser(io.MultiReader(bytes.NewReader(init.Raw), far))
 	}
 	go func() {
-		h.upload(j.out, whole, id, number, name)
+		h.upload(j.out, whole, id, by, name)
 		_, _ = far.Close(), near.Close()
 		h.joins.mu.Lock()
 		if h.joins.open[key] == j {

@@ -147,7 +147,7 @@ func logAnswer(r *http.Request, a Answer, err error) {
 	case a.Status >= 500:
 		level = slog.LevelError
 	case a.Status == http.StatusNotFound, a.Status == StatusClientGone, a.Soon,
-		a.Reason == auth.ReasonNoCredentials: // a challenge is how encoders begin each connection
+		a.Reason == auth.ReasonNoCredentials, a.Reason == auth.ReasonStale: // a challenge is how encoders begin and go on
 		level = slog.LevelDebug
 	}
 	log := Logger(r.Context())
