@@ -74,3 +74,16 @@ func TestAnInputKnownByItsGUIDFillsTheChannel(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 3, status.Accepted)
 }
+
+func TestMethodsOfWebDAVReachIngest(t *testing.T) {
+	g := newRigV2(t)
+	for _, base := range []string{"/in/v1/default/2/ch/", "/in/v2/" + guidA + "/" + guidB + "/"} {
+		require.Equal(t, 201, g.send("MKCOL", base+"hi/", nil))
+		require.Equal(t, 207, g.send("PROPFIND", base, nil))
+		require.Equal(t, 405, g.send("LOCK", base+"channel.m3u8", nil))
+	}
+	w := g.do("PROPFIND", "/out/v1/default/ch/cmaf/index.m3u8")
+	require.Equal(t, 405, w.Code)
+	require.Equal(t, "GET, HEAD, OPTIONS", w.Header().Get("Allow"))
+	require.Equal(t, 404, g.do("PROPFIND", "/nothing").Code)
+}

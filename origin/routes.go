@@ -23,6 +23,7 @@ const timePath = "/time"
 // Public returns the handler of the public listener: what encoders push to and CDNs pull from.
 func (s *Server) Public() http.Handler {
 	r := chi.NewRouter()
+	r.Use(anyMethod)
 	count := func(route string, next http.HandlerFunc) http.HandlerFunc {
 		return s.cfg.Metrics.Route(route, recovered(next))
 	}
@@ -49,6 +50,15 @@ func (s *Server) Public() http.Handler {
 	r.NotFound(none)
 	r.MethodNotAllowed(count("none", methodNotAllowed))
 	return s.framed(r)
+}
+
+// anyMethod lets handlers answer whatever the method is: chi refuses those that it does not know, of WebDAV for example, and
+// no route of the public listener is for one method only.
+func anyMethod(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chi.RouteContext(r.Context()).RouteMethod = http.MethodGet
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Admin returns the handler of the admin listener: for operators and their tools.

@@ -99,8 +99,6 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 // that of reply.ErrStopping. Files that are being uploaded may end. It returns at once.
 func (h *Handler) Drain() { h.drains.begin() }
 
-const allowed = "PUT, POST, GET, HEAD, DELETE, OPTIONS"
-
 // Serve takes one request of an input known by its number. rest is what follows the channel in the URL, decoded, with any
 // slashes.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
@@ -139,12 +137,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		// A hint: what leaves an encoder's window stays in ours (reference ingest.md section 1, rule 13).
 		newPatientBody(w, r, h.opt).drain()
 		w.WriteHeader(http.StatusOK)
-	case r.Method == http.MethodOptions:
-		w.Header().Set("Allow", allowed)
-		w.WriteHeader(http.StatusNoContent)
 	default:
-		w.Header().Set("Allow", allowed)
-		reply.WriteError(w, r, fmt.Errorf("%w: %s", reply.ErrMethod, r.Method))
+		newPatientBody(w, r, h.opt).drain()
+		h.webDAV(w, r, id, by.Input, name)
 	}
 }
 
