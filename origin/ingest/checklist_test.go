@@ -36,11 +36,11 @@ func TestChecklist(t *testing.T) {
 		"3 objects come in any order": func(t *testing.T, g *rig) {
 			v := video(50)
 			g.accept("v/list.m3u8", listing(time.Time{}, "init.mp4", "1.m4s"))
-			done := make(chan int)
-			go func() { done <- g.put("v/1.m4s", v.seconds(0, 2)) }()
+			head, media, done := v.init(t), v.seconds(0, 2), make(chan int)
+			go func() { done <- g.put("v/1.m4s", media) }()
 			time.Sleep(100 * time.Millisecond)
 			require.Zero(t, len(g.tl.State().Tracks), "nothing is shown before its header is there")
-			g.accept("v/init.mp4", v.init(t))
+			g.accept("v/init.mp4", head)
 			require.Equal(t, http.StatusOK, <-done)
 			require.Len(t, g.segments(g.tracks()[0]), 1)
 		},
