@@ -69,8 +69,10 @@ type Handler struct {
 	drains   drains
 	joins    joining
 
-	mu       sync.Mutex
-	channels map[channel.ID]*intake
+	mu         sync.Mutex
+	channels   map[channel.ID]*intake
+	strays     ring[stray]       // keptStrays
+	challenged recent[time.Time] // when a request without credentials last came to an input, by its key
 }
 
 // New returns a Handler that stores in store.
@@ -92,7 +94,8 @@ func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handl
 	}
 	return &Handler{dir: dir, store: store, seen: seen, opt: opt, encoders: access.NewEncoders(), copies: newCopies(),
 		held: newBudget(opt.HeldBytes), joins: joining{open: map[string]*joined{}},
-		drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{}}
+		drains: drains{open: map[*patientBody]struct{}{}}, channels: map[channel.ID]*intake{},
+		challenged: newRecent[time.Time](keptStrays, 0)}
 }
 
 // Drain ends the endless uploads under way and those that still come: what came whole of them is kept, and the answer is
@@ -115,17 +118,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opt.Idle))
 	// Before any byte of the body: "Expect: 100-continue" is answered by its first read.
 	if err := h.allowed(r, id, by); err != nil {
-		// Asking for a challenge is not counted, coming with wrong credentials is.
-		if r.Header.Get("Authorization") != "" && !access.Begins(err) {
-			h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
-		}
+		h.turnedAway(r, id, by.Input, rest, err)
 		reply.WriteError(w, r, err)
 		return
 	}
 	name, err := objectName(rest, r.URL)
 	switch {
 	case err != nil:
-		h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
+		reason := reply.Describe(r.Context(), err).Reason
+		h.seen.Rejected(id, reason)
+		h.rejected(id, by.Input, refusal(rest, reason, err, h.opt.Now()))
 		reply.WriteError(w, r, err)
 	case (r.Method == http.MethodPut || r.Method == http.MethodPost) && r.Header.Get("Content-Range") != "":
 		h.piece(w, r, id, by, name)
@@ -140,6 +142,20 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 	default:
 		newPatientBody(w, r, h.opt).drain()
 		h.webDAV(w, r, id, by.Input, name)
+	}
+}
+
+// turnedAway counts a request that may not push with wrong credentials. One that asks for a challenge, as encoders with a
+// password begin, is only noted.
+func (h *Handler) turnedAway(r *http.Request, id channel.ID, number int, rest string, err error) {
+	answer := reply.Describe(r.Context(), err)
+	if r.Header.Get("Authorization") != "" && !access.Begins(err) {
+		h.seen.Rejected(id, answer.Reason)
+		h.rejected(id, number, refusal(rest, answer.Reason, err, h.opt.Now()))
+	} else if answer.Status == http.StatusUnauthorized && len(id.Group)+len(id.Name) <= maxName {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.challenged.set(pushedTo{id.String(), number}.key(), h.opt.Now(), 0)
 	}
 }
 
@@ -159,7 +175,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	_, body.stream = streamName(name)
 	if !body.stream && r.ContentLength > h.opt.MaxUpload {
 		body.err = &http.MaxBytesError{Limit: h.opt.MaxUpload}
-		h.refuse(w, r, id, name, body, body.err, log)
+		h.refuse(w, r, id, by.Input, name, body, body.err, log)
 		return
 	}
 	if r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload {
@@ -180,6 +196,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	}
 	switch {
 	case err == nil:
+		p.meters[by.Input-1].took(p.encoder, h.opt.Now())
 		body.drain()
 		w.WriteHeader(http.StatusOK)
 	case errors.Is(err, reply.ErrStopping):
@@ -187,16 +204,16 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 		w.Header().Set("Connection", "close")
 		reply.WriteError(w, r, err)
 	default:
-		h.refuse(w, r, id, name, body, err, log)
+		h.refuse(w, r, id, by.Input, name, body, err, log)
 	}
 }
 
 // refuse counts an upload that was not taken, and answers it.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, name string, body *patientBody, err error,
-	log *slog.Logger) {
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, number int, name string, body *patientBody,
+	err error, log *slog.Logger) {
 	reason := reply.Describe(r.Context(), err).Reason
 	h.seen.Rejected(id, reason)
-	h.rejected(id, reason+": "+name)
+	h.rejected(id, number, refusal(name, reason, err, h.opt.Now()))
 	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "client", r.RemoteAddr, "error", err)
 	body.drain()
 	reply.WriteKnown(w, r, err)
@@ -281,6 +298,9 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
 			writing: writing{by: map[string]int{}}, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
 			streams: map[string]*ongoing{}}
+		for i := range t.meters {
+			t.meters[i].tracks = map[string]*trackMeter{}
+		}
 		t.resumeActive()
 		h.channels[id] = t
 	}
@@ -288,12 +308,16 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	return t, nil
 }
 
-func (h *Handler) rejected(id channel.ID, why string) {
+// rejected counts what was not taken of an input, for people.
+func (h *Handler) rejected(id channel.ID, input int, r Refusal) {
 	h.mu.Lock()
 	t := h.channels[id]
+	if t == nil && len(id.Group)+len(id.Name) <= maxName {
+		h.strays.add(stray{pushedTo{id.String(), input}, r}, keptStrays)
+	}
 	h.mu.Unlock()
 	if t != nil {
-		t.reject(why, h.opt.Now())
+		t.reject(input, r)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"headwater/origin/ingest/demux"
 	"headwater/origin/ingest/manifest"
 	"headwater/origin/timeline"
+	"headwater/packager/media"
 	"headwater/storage"
 )
 
@@ -46,6 +47,7 @@ type intake struct {
 	refused           int
 	why               string
 	whyAt             time.Time
+	meters            [2]inputMeter // of inputs 1 and 2
 }
 
 // Status of a channel's inputs.
@@ -74,19 +76,25 @@ func (t *intake) status() Status {
 	return s
 }
 
-func (t *intake) reject(why string, now time.Time) {
+// reject counts what was not taken of an input.
+func (t *intake) reject(input int, r Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.refused++
-	t.why, t.whyAt = why, now
+	t.why, t.whyAt = r.Reason+": "+r.Name, r.Time
+	t.meters[input-1].refuse(r)
 }
 
-// took counts a segment that became visible.
-func (t *intake) took(protocol, encoder string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.taken++
-	t.protocol, t.encoder = protocol, encoder
+// took counts and measures a segment that became visible.
+func (p *push) took(s *segment, seg media.Segment, now time.Time) {
+	protocol, m := p.protocol(), &p.meters[p.in.number-1]
+	m.hear(p.encoder, now)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken++
+	p.intake.protocol, p.intake.encoder = protocol.words(), p.encoder
+	m.protocol = string(protocol)
+	m.measure(s, seg, now)
 }
 
 // resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.

@@ -153,7 +153,7 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		return err
 	}
 	l.in.names.took(l.name)
-	l.accepted(l.track, seg, now)
+	l.accepted(s, seg, now)
 	return nil
 }
 

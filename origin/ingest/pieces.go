@@ -60,19 +60,19 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		err = fmt.Errorf("%w: Content-Range has %d bytes, the body %d", reply.ErrBadRequest, to-from+1, r.ContentLength)
 	}
 	if err != nil {
-		h.refusePiece(w, r, id, err)
+		h.refusePiece(w, r, id, by.Input, name, err)
 		return
 	}
 	key := fmt.Sprintf("%s/%d/%s", id, by.Input, name)
 	j, err := h.growing(r, id, by, name, key, from)
 	if err != nil {
-		h.refusePiece(w, r, id, err)
+		h.refusePiece(w, r, id, by.Input, name, err)
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if from != j.next {
-		h.refusePiece(w, r, id, fmt.Errorf("%w: the piece begins at byte %d, the one before ended at %d", reply.ErrBadRequest, from, j.next))
+		h.refusePiece(w, r, id, by.Input, name, fmt.Errorf("%w: the piece begins at byte %d, the one before ended at %d", reply.ErrBadRequest, from, j.next))
 		return
 	}
 	body := newPatientBody(w, r, h.opt)
@@ -91,12 +91,14 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		_, _ = w.Write(j.out.body.Bytes()) // a client that has left is nobody's error
 	default:
 		_ = j.in.Close()
-		h.refusePiece(w, r, id, errors.Join(fmt.Errorf("%w: %d of %d bytes of the piece", demux.ErrTruncated, n, to-from+1), err))
+		h.refusePiece(w, r, id, by.Input, name, errors.Join(fmt.Errorf("%w: %d of %d bytes of the piece", demux.ErrTruncated, n, to-from+1), err))
 	}
 }
 
-func (h *Handler) refusePiece(w http.ResponseWriter, r *http.Request, id channel.ID, err error) {
-	h.seen.Rejected(id, reply.Describe(r.Context(), err).Reason)
+func (h *Handler) refusePiece(w http.ResponseWriter, r *http.Request, id channel.ID, input int, name string, err error) {
+	reason := reply.Describe(r.Context(), err).Reason
+	h.seen.Rejected(id, reason)
+	h.rejected(id, input, refusal(name, reason, err, h.opt.Now()))
 	reply.WriteError(w, r, err)
 }
 

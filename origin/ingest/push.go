@@ -213,7 +213,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 
 // standBy leaves out media of an input that is not the active one.
 func (p *push) standBy(ctx context.Context) error {
-	p.seen.Standby(p.id, p.in.number)
+	p.standsBy()
 	p.left = !p.endless
 	return p.closeAll(ctx, p.endless)
 }
@@ -274,7 +274,7 @@ func (p *push) ts(ctx context.Context) error {
 	}
 	p.tsLeftOut(frags)
 	if p.claim(p.in.number, false, p.now()) == standby {
-		p.seen.Standby(p.id, p.in.number)
+		p.standsBy()
 		return nil
 	}
 	variant := p.variant(ctx)
@@ -375,31 +375,64 @@ func (p *push) stampOf(f *demux.Fragment) stamp {
 }
 
 // accepted counts and tells of a segment that became visible.
-func (p *push) accepted(tr media.Track, seg media.Segment, now time.Time) {
-	p.took(p.protocol(), p.encoder)
+func (p *push) accepted(s *segment, seg media.Segment, now time.Time) {
+	tr := s.track
+	p.took(s, seg, now)
 	p.seen.Segment(p.id, tr.ID, seg.Size, now.Sub(media.At(seg.End(), tr.Timescale).UTC()))
 	p.log.Debug("segment", "track", tr.ID, "number", seg.Number, "start", media.At(seg.Start, tr.Timescale).UTC(),
 		"duration", media.At(seg.Duration, tr.Timescale).Duration(), "bytes", seg.Size, "part", seg.Part)
+}
+
+// standsBy counts and tells of an upload that is not needed while the other input is active.
+func (p *push) standsBy() {
+	protocol, m := p.protocol(), &p.meters[p.in.number-1]
+	p.seen.Standby(p.id, p.in.number)
+	m.hear(p.encoder, p.now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.protocol = string(protocol)
 }
 
 // dropSegment counts and tells of a segment of an endless stream that was not taken.
 func (p *push) dropSegment(err error) {
 	const reason = "overlap"
 	p.seen.Rejected(p.id, reason)
-	p.reject(reason+": "+p.name, p.now())
+	p.reject(p.in.number, refusal(p.name, reason, err, p.now()))
 	p.log.Warn("segment rejected", "reason", reason, "error", err)
 }
 
-// protocol names the kind of push, for people.
-func (p *push) protocol() string {
-	_, stream := streamName(p.name)
-	switch {
-	case stream:
+// protocol is the kind of a push.
+type protocol string
+
+const (
+	protocolTS   protocol = "hls-ts"
+	protocolFMP4 protocol = "hls-fmp4"
+	protocolDASH protocol = "dash"
+	protocolCMAF protocol = "cmaf"
+)
+
+// words names the protocol for people.
+func (p protocol) words() string {
+	switch p {
+	case protocolCMAF:
 		return "CMAF"
-	case kindOf(p.name) == fileTS:
+	case protocolTS:
 		return "HLS (TS)"
-	case p.hls():
+	case protocolFMP4:
 		return "HLS (fMP4)"
 	}
 	return "DASH"
+}
+
+func (p *push) protocol() protocol {
+	_, stream := streamName(p.name)
+	switch {
+	case stream:
+		return protocolCMAF
+	case kindOf(p.name) == fileTS:
+		return protocolTS
+	case p.hls():
+		return protocolFMP4
+	}
+	return protocolDASH
 }

@@ -36,6 +36,7 @@ type segment struct {
 	landed   func() // to be called at its end
 	reserved bool   // its place is
 	failed   error  // of a write: what was written is not whole
+	keys     keyTimes
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
@@ -91,8 +92,13 @@ func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Rea
 	}
 	f := cmaf.Fragment{DecodeTime: time - s.delay, Samples: samples,
 		Sequence: uint32(s.at.Start/int64(s.track.Timescale)) + s.count}
+	at := time
 	for i := range samples {
 		samples[i].CompositionOffset += int32(s.delay)
+		if s.track.Kind == media.Video {
+			s.keys.note(at, samples[i].Sync, s.count == 0 && i == 0)
+		}
+		at += int64(samples[i].Duration)
 	}
 	s.head = s.head[:0]
 	if s.count == 0 {

@@ -33,6 +33,7 @@ type input struct {
 	memo    memo // guarded by feed.mu; journaled as a note before it is used
 
 	fed    fedTracks
+	begins ring[time.Time]          // sessions but the first ever; guarded by feed.mu
 	moving map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
 }
 
@@ -226,6 +227,9 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	next.trim()
 	if err := in.remember(ctx, next); err != nil {
 		return 0, 0, err
+	}
+	if len(next.Anchors) > 1 || next.First > 0 {
+		in.begins.add(now, keptBegins)
 	}
 	in.logger(ctx).Info("encoder begins", "track", track, "clock", a.Kind, "at", media.At(start, s.Scale).UTC())
 	return next.First + len(next.Anchors) - 1, start, nil
