@@ -72,6 +72,7 @@ func (s *Server) Admin() http.Handler {
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
 		r.MethodFunc(method, "/healthz", healthy)
 		r.MethodFunc(method, "/readyz", s.serveReady)
+		r.MethodFunc(method, "/v1/channels/{group}/{channel}/ingest", s.servePushReport)
 	}
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)

@@ -141,6 +141,64 @@ const inputColumns = [
   },
 ];
 
+// ---- Push report -----------------------------------------------------------------------------------------------------
+
+const seconds = (s) => +s.toFixed(2) + " s";
+const between = (s) => (s.Min === s.Max ? seconds(s.Usual) : seconds(s.Usual) + " (" + +s.Min.toFixed(2) + " to " + seconds(s.Max) + ")");
+
+const pushedColumns = [
+  { head: "Input", text: (t) => String(t.input.Input) },
+  { head: "Track", text: (t) => t.Name },
+  { head: "Clock", text: (t) => t.input.Clock },
+  { head: "Last minute", text: (t) => bitrate(t.Bitrate), number: true },
+  { head: "Segments", text: (t) => between(t.SegmentSeconds), number: true },
+  { head: "Key frames", text: (t) => (t.KeyFrameSeconds ? between(t.KeyFrameSeconds) : "\u2013"), number: true },
+  { head: "Late by", text: (t) => between(t.ArrivalSecondsLate), number: true },
+  {
+    head: "Audio starts", number: true,
+    text: (t) => (t.Kind === "audio" && t.input.AudioOffsetMilliseconds !== null ? t.input.AudioOffsetMilliseconds + " ms" : "\u2013"),
+  },
+];
+
+const refusedColumns = [
+  { head: "Refused", text: (e) => instant(Date.parse(e.Time)) },
+  { head: "Input", text: (e) => String(e.input.Input) },
+  { head: "Name", text: (e) => e.Name, className: () => "mono" },
+  { head: "Reason", text: (e) => e.Reason },
+  { head: "Message", text: (e) => e.Message, className: () => "reason" },
+];
+
+let report = null; // of the channel that is selected, or null
+
+const reportURL = (c) => "../v1/channels/" + [c.group, c.name].map(encodeURIComponent).join("/") + "/ingest";
+
+async function askReport() {
+  const c = current();
+  if (!c) return;
+  const reply = await fetch(reportURL(c), { cache: "no-store" });
+  report = reply.ok ? await reply.json() : null; // 404: the channel has just gone
+  showReport();
+}
+
+function showReport() {
+  const c = current();
+  const shown = c && report && id(c) === report.ChannelGroupName + "/" + report.ChannelName ? report.Inputs : [];
+  if (c) put($("report"), "href", new URL(reportURL(c), location.href).href);
+  const all = (field) => shown.flatMap((input) => input[field].map((v) => ({ ...v, input })));
+  const advice = all("Advice");
+  if (!advice.length && all("Tracks").length) advice.push({ Text: "Nothing to change: what the encoders send is as players need it." });
+  sync($("advice"), advice, (a) => [a.input?.Input, a.Reason, a.Track].join(), () => element("li", "", element("span", "about"), ""), (node, a) => {
+    put(node, "className", a.Reason ? "" : "fine");
+    put(node.firstChild, "textContent", a.Reason ? ["input " + a.input.Input, a.Track].filter(Boolean).join(", ") : "");
+    put(node.lastChild, "data", a.Text);
+  });
+  table($("pushed"), pushedColumns, all("Tracks"), (t) => t.input.Input + t.Name);
+  const errors = all("Errors").sort((a, b) => Date.parse(b.Time) - Date.parse(a.Time));
+  put($("refused").parentElement, "hidden", errors.length === 0);
+  put($("pushed").parentElement, "hidden", all("Tracks").length === 0);
+  table($("refused"), refusedColumns, errors.map((e, i) => ({ ...e, i })), (e) => e.i);
+}
+
 // ---- Channels --------------------------------------------------------------------------------------------------------
 
 const id = (c) => c.group + "/" + c.name;
@@ -409,6 +467,7 @@ async function ask() {
     offset = state.now - Date.now();
     put($("offline"), "hidden", true);
     show();
+    await askReport();
   } catch (err) {
     put($("offline"), "textContent", "The server does not answer (" + err.message + "). What is shown is old.");
     put($("offline"), "hidden", false);
@@ -419,6 +478,8 @@ async function ask() {
 window.addEventListener("hashchange", () => {
   selected = decodeURIComponent(location.hash.slice(1));
   show();
+  showReport();
+  askReport().catch(() => {}); // asked again in a moment, and told then
 });
 for (const control of ["filter", "order"]) $(control).addEventListener("input", show);
 $("nav").addEventListener("keydown", (e) => {
