@@ -88,6 +88,19 @@ func (tr *track) waiting(part uint32) (n int) {
 	return n
 }
 
+// unsettled reports whether a segment of another track that will have no number is on its way into the journal: what would
+// settle it waits, since the next one may not be of the part any more.
+func (s *state) unsettled(trackID string, part uint32) bool {
+	for _, tr := range s.order {
+		for _, q := range tr.pending {
+			if tr.ID != trackID && q.Part == part && q.Number < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // audioGrid returns the grid of audio alone where there has to be one: its step is the segment's duration to a tenth of a
 // second, since segments of whole audio frames vary around it.
 func (s *state) audioGrid(p *plan) media.Grid {

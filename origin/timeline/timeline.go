@@ -284,6 +284,12 @@ type Add struct {
 // ErrDuplicate, ErrOverlap, ErrBackwards, or the journal's; nothing has been recorded then.
 func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.Segment, error) {
 	t.mu.Lock()
+	for t.state.unsettled(trackID, add.Part) {
+		landed := t.snap.Load().passed
+		t.mu.Unlock()
+		<-landed // with the end of its journal write
+		t.mu.Lock()
+	}
 	plan, err := t.state.plan(trackID, add)
 	t.state.begun = true
 	if err != nil {
@@ -300,12 +306,12 @@ func (t *Timeline) Append(ctx context.Context, trackID string, add Add) (media.S
 	if described {
 		t.state.described(plan)
 	}
+	defer t.publish()
 	if err != nil {
 		t.state.abandon(plan)
 		return media.Segment{}, err
 	}
 	t.state.apply(plan, pos)
-	t.publish()
 	return plan.segment, nil
 }
 
