@@ -38,6 +38,9 @@ const (
 	// joinMargin: a session that has to start after what is stored starts this much later, since its other tracks may begin
 	// a little earlier than the one that came first (audio priming).
 	joinMargin = 100 * time.Millisecond
+	// partMargin: a part begins this much before its first media where nothing abuts. dash.js begins a young channel at the
+	// start of its period, and where that is the first frame's very time Chromium never begins to play.
+	partMargin = 10 * time.Millisecond
 	// pdtAhead: a programme date-time is believed when the segment ends no more than this past now by it: clocks that are
 	// kept right differ by far less, one that is ahead would have the timeline wait for it.
 	pdtAhead = 5 * time.Second

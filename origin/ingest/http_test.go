@@ -69,7 +69,7 @@ func TestABodyThatGoesSilentEndsAndFreesEverything(t *testing.T) {
 }
 
 func TestABodyThatTricklesEnds(t *testing.T) {
-	g, srv := serve(t, func(g *rig) { g.options.Idle = 200 * time.Millisecond })
+	g, srv := serve(t, func(g *rig) { g.options.Idle = 1500 * time.Millisecond })
 	v := video(50)
 	g.accept("v/init.cmfv", v.init(t))
 	seg := v.seconds(0, 2)

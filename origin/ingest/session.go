@@ -274,7 +274,11 @@ func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh boo
 	_, any := in.tl.CurrentPart()
 	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch
 	if !any || !seamless && (fresh || in.switches()) {
-		if _, err := in.tl.BeginPart(ctx, start); err != nil {
+		begins := start.Sub(media.FromDuration(partMargin))
+		if begins.Before(in.tl.Earliest()) {
+			begins = start
+		}
+		if _, err := in.tl.BeginPart(ctx, begins); err != nil {
 			return err
 		}
 		if any {
