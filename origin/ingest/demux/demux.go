@@ -59,12 +59,13 @@ type Fragment struct {
 	// Clock33 is set for MPEG-TS: the source's clock is 33 bits at 90 kHz and wraps at 2^33. PTS is then the presentation
 	// time of the first sample as received, in [0, 2^33); a session unwraps it to an exact multiple of 2^33 at 90 kHz and
 	// adds that multiple, converted, to Time. Time itself is PTS in ticks of the track, not unwrapped against other uploads.
+	// Of an endless stream (TSReader) both go on beyond 2^33 where its clock begins again.
 	Clock33 bool
 	PTS     int64 // 90 kHz
 	OpenEnd bool  // MPEG-TS: nothing in the upload bears out how long the last picture lasts
 	Lost    int   // MPEG-TS: packets and frames of the track that are missing or were left out, 0 when all is well
-	// Ignored, of the first fragment of an MPEG-TS upload, are the streams beside it that are not packaged, one readable
-	// reason each.
+	// Ignored, of the first fragment of an MPEG-TS upload or after its programme changed, are the streams beside it that are
+	// not packaged, one readable reason each.
 	Ignored []string
 }
 

@@ -33,19 +33,25 @@ const (
 // It returns ErrTruncated when the body ends inside a packet, ErrMalformed (no programme, no sync sample, times that
 // jump), ErrNoInit when the video carries no parameter sets, ErrUnsupported when no stream or none of the audio can be
 // packaged or the packets are scrambled, ErrTooLarge, or the error of the underlying reader.
-func ReadTS(r io.Reader, lim Limits) (out []Fragment, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			out, err = nil, fmt.Errorf("%w: MPEG-TS: %v", ErrMalformed, p)
-		}
-	}()
+func ReadTS(r io.Reader, lim Limits) ([]Fragment, error) {
 	b, err := io.ReadAll(io.LimitReader(r, lim.Fragment+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fmt.Errorf("%w: the body ends at %d", ErrTruncated, len(b))
 	case err != nil:
 		return nil, fmt.Errorf("reading MPEG-TS: %w", err)
-	case int64(len(b)) > lim.Fragment:
+	}
+	return ParseTS(b, lim)
+}
+
+// ParseTS is ReadTS of a segment that is in memory.
+func ParseTS(b []byte, lim Limits) (out []Fragment, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = nil, fmt.Errorf("%w: MPEG-TS: %v", ErrMalformed, p)
+		}
+	}()
+	if int64(len(b)) > lim.Fragment {
 		return nil, fmt.Errorf("%w: MPEG-TS segment of more than %d bytes", ErrTooLarge, lim.Fragment)
 	}
 	packets, err := alignPackets(b)

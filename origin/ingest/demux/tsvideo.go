@@ -139,28 +139,9 @@ func (s *stream) video(lim Limits) (*Fragment, error) {
 			continue
 		}
 		p := picture{start: len(buf)}
-		recovers, slices := false, false
-		splitAnnexB(u.data, func(nal []byte) {
-			switch class := s.codec.classify(nal); class {
-			case nalDrop:
-				return
-			case nalVPS, nalSPS, nalPPS:
-				if sets.take(class, nal) {
-					return
-				}
-			case nalSync:
-				p.sync, slices = true, true
-			case nalSlice:
-				slices = true
-			case nalSEI:
-				recovers = recovers || isRecoveryPoint(nal)
-			}
-			buf = binary.BigEndian.AppendUint32(buf, uint32(len(nal)))
-			buf = append(buf, nal...)
-		})
+		buf, p.sync = s.codec.accessUnit(buf, u.data, &sets)
 		sets.closed = sets.closed || len(sets.sps) > 0
 		p.end = len(buf)
-		p.sync = p.sync || recovers && slices
 		switch {
 		case p.end == p.start:
 		case u.pts < 0:
@@ -188,6 +169,31 @@ func (s *stream) video(lim Limits) (*Fragment, error) {
 		return nil, err
 	}
 	return s.pictures(pics[first:], buf, e)
+}
+
+// accessUnit appends the NAL units of an access unit to buf as they stand in a sample, and reports whether decoding can begin
+// at it.
+func (c codec) accessUnit(buf, data []byte, sets *parameterSets) (out []byte, sync bool) {
+	recovers, slices := false, false
+	splitAnnexB(data, func(nal []byte) {
+		switch class := c.classify(nal); class {
+		case nalDrop:
+			return
+		case nalVPS, nalSPS, nalPPS:
+			if sets.take(class, nal) {
+				return
+			}
+		case nalSync:
+			sync, slices = true, true
+		case nalSlice:
+			slices = true
+		case nalSEI:
+			recovers = recovers || isRecoveryPoint(nal)
+		}
+		buf = binary.BigEndian.AppendUint32(buf, uint32(len(nal)))
+		buf = append(buf, nal...)
+	})
+	return buf, sync || recovers && slices
 }
 
 // isRecoveryPoint reports whether an H.264 SEI NAL unit says that decoding can begin at this picture with no picture to
