@@ -124,7 +124,7 @@ func (r InputReport) encoderRestarts(now time.Time) string {
 }
 
 func (r InputReport) noPlaylist() string {
-	if r.Segments < enough || r.Protocol == "cmaf" || r.Manifests > 0 && !r.Unlisted {
+	if r.Segments < enough || r.Protocol == "cmaf" || r.Protocol == "mpeg-ts" || r.Manifests > 0 && !r.Unlisted {
 		return ""
 	}
 	if r.Protocol == "dash" {

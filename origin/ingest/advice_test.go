@@ -102,6 +102,7 @@ func TestNoAdviceIsGivenWhere(t *testing.T) {
 			r.Restarts = make([]time.Time, 20)
 		},
 		"CMAF has no playlists":                    func(r *InputReport) { r.Protocol, r.Manifests = "cmaf", 0 },
+		"an endless transport stream has none":     func(r *InputReport) { r.Protocol, r.Manifests = "mpeg-ts", 0 },
 		"media has just begun to come":             func(r *InputReport) { r.Segments, r.Manifests = 2, 0 },
 		"the first and the last segment are short": func(r *InputReport) { r.Tracks[0].Irregular = 2 },
 		"few of many segments are irregular":       func(r *InputReport) { r.Tracks[0].Irregular, r.Tracks[0].Measured = 4, 64 },

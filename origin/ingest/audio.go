@@ -68,15 +68,23 @@ func (c *cuts) after(t, end media.Time) (ends []media.Time, video bool, changed 
 type audioLane struct {
 	*fileLane
 	target  int64 // ticks
-	work    chan []demux.Fragment
+	patient int64 // ticks that wait for a boundary which video should announce
+	work    chan arrived
 	done    chan struct{}
 	err     error // of the worker, valid once done is closed
 	waiting []frame
 	size    int64 // bytes of what waits
 	next    int64 // UTC ticks at which the last frame that was taken ended
+	awaits  bool  // the upload has video, of which nothing came yet
 	started bool
 	at      placed // of the stream since it began or its clock jumped
 	ctx     context.Context
+}
+
+// arrived is a fragment on its way to the worker.
+type arrived struct {
+	demux.Fragment
+	at time.Time // when it came
 }
 
 type frame struct {
@@ -90,9 +98,21 @@ const maxFrame = 1280 * time.Millisecond
 // patienceVideo is how many target durations of audio wait for a boundary that video should announce.
 const patienceVideo = 4
 
+// patienceMuxed is how long audio waits that came with video in one upload: such video goes on, with GOPs of up to 250 pictures
+// where an encoder was told nothing.
+const patienceMuxed = 20 * time.Second
+
+// leastRest is how much audio of an upload that it shares with video must lie between boundaries: where the upload begins and
+// ends there may be a frame or two more of it than of video.
+const leastRest = 100 * time.Millisecond
+
 func newAudioLane(l *fileLane) *audioLane {
 	a := &audioLane{fileLane: l, target: media.FromDuration(l.channel.Load().CutDuration()).Round(l.track.Timescale),
-		work: make(chan []demux.Fragment), done: make(chan struct{})}
+		work: make(chan arrived), done: make(chan struct{})}
+	a.patient = patienceVideo * a.target
+	if a.awaits = l.pictured; l.pictured {
+		a.patient = max(a.patient, media.FromDuration(patienceMuxed).Round(l.track.Timescale))
+	}
 	return a
 }
 
@@ -112,7 +132,7 @@ func (l *audioLane) add(ctx context.Context, f *demux.Fragment) error {
 		go l.run(ctx)
 	}
 	select {
-	case l.work <- []demux.Fragment{*f}:
+	case l.work <- arrived{*f, l.arrival()}:
 		return nil
 	case <-l.done:
 		return l.err
@@ -130,26 +150,24 @@ func (l *audioLane) run(ctx context.Context) {
 		}
 		select {
 		case <-changed:
-		case frags, ok := <-l.work:
+		case f, ok := <-l.work:
 			if !ok {
 				return
 			}
-			for i := range frags {
-				if l.err = l.take(ctx, &frags[i]); l.err != nil {
-					return
-				}
+			if l.err = l.take(ctx, &f); l.err != nil {
+				return
 			}
 		}
 	}
 }
 
 // take appends a fragment's frames to those that wait.
-func (l *audioLane) take(ctx context.Context, f *demux.Fragment) error {
+func (l *audioLane) take(ctx context.Context, f *arrived) error {
 	if !l.started || abs(l.distance(f.Time+l.shift-l.next)) > time.Second {
 		if err := l.flush(ctx, len(l.waiting)); err != nil {
 			return err
 		}
-		at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
+		at, err := l.in.place(ctx, l.track.ID, l.config, l.stampOf(&f.Fragment), f.at, noProgramTime)
 		if err != nil {
 			return err
 		}
@@ -189,11 +207,21 @@ func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, erro
 		end := last.time + int64(last.Duration)
 		half := int64(first.Duration) / 2
 		ends, video, changed := l.cuts.after(media.At(first.time+half, l.track.Timescale), media.At(end+half, l.track.Timescale))
+		for len(ends) > 0 && l.tooEarly(ends[0].Round(l.track.Timescale)) {
+			ends = ends[1:]
+		}
+		l.awaits = l.awaits && !video
 		var at int64
 		switch {
 		case len(ends) > 0:
 			at = ends[0].Round(l.track.Timescale)
-		case (ended || !video) && end-first.time >= l.target, end-first.time >= patienceVideo*l.target:
+			if l.muxed && l.distance(end-at) < leastRest {
+				if !ended {
+					return changed, nil
+				}
+				at = end
+			}
+		case (ended || !video && !l.awaits) && end-first.time >= l.target, end-first.time >= l.patient:
 			at = first.time + l.target
 			if g := l.tl.Grid(); g.Valid() {
 				number, _ := g.Number(media.At(first.time, l.track.Timescale))
@@ -210,6 +238,13 @@ func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, erro
 			return nil, err
 		}
 	}
+}
+
+// tooEarly reports whether a boundary is none for the frames that wait: in ticks it is where those before were cut, or merely
+// where video begins that came with them.
+func (l *audioLane) tooEarly(at int64) bool {
+	first := l.waiting[0]
+	return at <= first.time+int64(first.Duration)/2 || l.muxed && l.distance(at-first.time) < leastRest
 }
 
 // flush stores the first n frames that wait as one segment.

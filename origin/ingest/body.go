@@ -30,7 +30,7 @@ type patientBody struct {
 	readAt  time.Time // when the last read ended
 
 	// Of bodies that a stopping server ends: see drains.
-	stream bool // uploaded to a Streams() URL
+	stream bool // uploaded to a Streams() URL, or another that is no file's
 	mu     sync.Mutex
 	begun  bool      // count as of the last read is not 0
 	lifted bool      // limit as of the last read is 0
@@ -203,6 +203,13 @@ func (b *patientBody) supersede(again bool) {
 		b.superseded, b.again = true, again
 		_ = b.ctl.SetReadDeadline(time.Now())
 	}
+}
+
+// lasts has a stopping server end the body soon, as one that is uploaded to a Streams() URL.
+func (b *patientBody) lasts() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stream = true
 }
 
 // leave has no upload supersede the body any more, since its connection may have gone on to another request.

@@ -1,6 +1,11 @@
 // Package ingest receives what encoders push over HTTP, maps it to the UTC axis, stores it as CMAF segments and appends
 // them to the channel's timeline: object durable, then journal, then visible.
 //
+// An upload of MPEG-TS is a segment or an endless stream, as MPEG-TS tells neither. It is a segment when it says its length,
+// when a playlist lists its name or such as differ from it in numbers only, and when it ends before more media came of it than
+// a segment has: three of the channel's segments, or, where a number in its name may be a segment's, a minute. Any other is an
+// endless stream and is cut from its beginning on (transport.go).
+//
 // It does not package for players or decide who may watch. handler.go is where a request enters, clock.go and session.go
 // where time becomes UTC, push.go and the lanes where bytes become segments.
 package ingest
@@ -178,7 +183,8 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 		h.refuse(w, r, id, by.Input, name, body, body.err, log)
 		return
 	}
-	if r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload {
+	lasting := r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload
+	if lasting {
 		defer h.drains.watch(body)()
 	}
 	held := &share{of: h.held, id: id}
@@ -187,7 +193,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 		body.held = held
 	}
 	p := &push{name: name, encoder: r.UserAgent(), body: body, held: held, limits: h.opt.Limits, now: h.opt.Now, log: log,
-		lanes: map[*demux.Track]lane{}, allowed: func() error { return h.allowed(r, id, by) }}
+		lanes: map[*demux.Track]lane{}, lasting: lasting, allowed: func() error { return h.allowed(r, id, by) }}
 	err := h.receive(r, id, by.Input, p)
 	h.seen.Received(id, body.count)
 	err = body.explain(err)
@@ -246,7 +252,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 	case fileMPD:
 		return p.mpd()
 	case fileTS:
-		return p.ts(ctx)
+		return p.ts(ctx, p.body)
 	case fileMP4:
 		if in.names.looksLikeInit(p.name) {
 			in.names.beginInit(p.name)

@@ -250,6 +250,9 @@ func (l *videoLane) restart(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.lastSync = f.Time + l.shift
+	if l.muxed {
+		l.cuts.announce(media.At(l.lastSync, l.track.Timescale)) // audio may have begun long before
+	}
 	return l.put(ctx, f)
 }
 
@@ -259,7 +262,7 @@ func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
 	if l.placed {
 		at, err = l.in.resume(ctx, l.track.ID, l.config, l.stampOf(f), l.at)
 	} else {
-		at, err = l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.now(), noProgramTime)
+		at, err = l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.arrival(), noProgramTime)
 	}
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (n *names) tell(what string) bool {
 	return !had
 }
 
-// tsLeftOut counts what an MPEG-TS segment lacks, and the streams in it that are not packaged.
+// tsLeftOut counts what MPEG-TS lacks, and the streams in it that are not packaged.
 func (p *push) tsLeftOut(frags []demux.Fragment) {
 	lost := 0
 	for i := range frags {
@@ -53,7 +53,10 @@ func (p *push) tsLeftOut(frags []demux.Fragment) {
 	}
 	if lost > 0 {
 		p.seen.LeftOut(p.id, LeftPackets, lost)
-		p.log.Warn("upload lacks packets", "lost", lost)
+		if !p.lacks { // an endless one may lack some all the time
+			p.log.Warn("upload lacks packets", "lost", lost)
+		}
+		p.lacks = true
 	}
 	p.leftOut(LeftTracks, frags[0].Ignored)
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,16 @@ type push struct {
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
 	stream  string   // variant of its tracks, at a Streams() URL
-	writes  []string // tracks that it counts as written to
+
+	// Of MPEG-TS: see transport.go.
+	lasting  bool      // nothing says how long the upload is
+	muxed    bool      // it is MPEG-TS: each of its tracks has a name of its own
+	segment  bool      // a segment, however long it is
+	pictured bool      // an endless stream that has video, says its programme map
+	lacks    bool      // packets: that was logged
+	came     time.Time // when the fragment at hand came; zero: now
+
+	writes []string // tracks that it counts as written to
 }
 
 // lane takes the fragments of one track of an upload.
@@ -58,6 +68,9 @@ type lane interface {
 // mp4 receives a fragmented MP4 box stream: an init segment, media segments, or an endless stream of both.
 func (p *push) mp4(ctx context.Context) error {
 	br := bufio.NewReaderSize(p.body, 32<<10)
+	if p.isTransport(br) {
+		return p.ts(ctx, br)
+	}
 	head, err := br.Peek(8)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
@@ -191,7 +204,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = nil
 	}
 	if l == nil {
-		variant, muxed := p.variant(ctx), len(p.init.Tracks) > 1
+		variant, muxed := p.variant(ctx), p.muxed || len(p.init.Tracks) > 1
 		if turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
 			return p.standBy(ctx)
 		}
@@ -263,44 +276,13 @@ func (p *push) closeAll(ctx context.Context, whole bool) error {
 	return errors.Join(errs...)
 }
 
-// ts receives one MPEG-TS segment.
-func (p *push) ts(ctx context.Context) error {
-	frags, err := demux.ReadTS(p.body, p.limits)
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
-	}
-	if len(frags) == 0 {
-		return nil
-	}
-	p.tsLeftOut(frags)
-	if p.claim(p.in.number, false, p.now()) == standby {
-		p.standsBy()
-		return nil
-	}
-	variant := p.variant(ctx)
-	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
-	for i := range frags {
-		p.lastLonger(ctx, &frags[i])
-		p.whole = max(p.whole, media.At(frags[i].Duration(), frags[i].Track.Timescale).Duration())
-	}
-	for i := range frags {
-		f := &frags[i]
-		tr, c, err := p.track(ctx, variant, f, true)
-		if err != nil {
-			return err
-		}
-		l := p.lane(tr, c)
-		p.lanes[f.Track] = l
-		if err := l.add(ctx, f); err != nil {
-			return err
-		}
-	}
-	return p.closeAll(ctx, true)
-}
-
-// variant returns the name under which the tracks of this upload are known.
+// variant returns the name under which the tracks of this upload are known: of an endless one its own.
 func (p *push) variant(ctx context.Context) string {
-	if name, ok := streamName(p.name); ok {
+	name, stream := streamName(p.name)
+	if !stream && p.endless && p.muxed {
+		name, stream = strings.TrimSuffix(path.Base(p.name), path.Ext(p.name)), true // numbers in it are no segment's
+	}
+	if stream {
 		p.stream = p.in.names.streamVariant(p.name, name, p.now())
 		return p.stream
 	}
@@ -409,11 +391,15 @@ const (
 	protocolFMP4 protocol = "hls-fmp4"
 	protocolDASH protocol = "dash"
 	protocolCMAF protocol = "cmaf"
+
+	protocolTransport protocol = "mpeg-ts" // an endless stream
 )
 
 // words names the protocol for people.
 func (p protocol) words() string {
 	switch p {
+	case protocolTransport:
+		return "MPEG-TS"
 	case protocolCMAF:
 		return "CMAF"
 	case protocolTS:
@@ -427,6 +413,8 @@ func (p protocol) words() string {
 func (p *push) protocol() protocol {
 	_, stream := streamName(p.name)
 	switch {
+	case p.muxed && p.endless:
+		return protocolTransport
 	case stream:
 		return protocolCMAF
 	case kindOf(p.name) == fileTS:

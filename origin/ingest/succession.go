@@ -38,7 +38,7 @@ func (p *push) succeed(tr media.Track, f *demux.Fragment) error {
 			return nil
 		}
 		if p.silent(before) {
-			before.body.supersede(p.in.sendsAgain(tr, p.stampOf(f), p.now()))
+			before.body.supersede(p.in.sendsAgain(tr, p.stampOf(f), p.arrival()))
 			if !ended(before, patienceSuccessor) {
 				break
 			}
