@@ -68,39 +68,6 @@ func TestABodyThatGoesSilentEndsAndFreesEverything(t *testing.T) {
 	require.Empty(t, g.segments("v"))
 }
 
-func TestABodyThatTricklesEnds(t *testing.T) {
-	g, srv := serve(t, func(g *rig) { g.options.Idle = 1500 * time.Millisecond })
-	v := video(50)
-	g.accept("v/init.cmfv", v.init(t))
-	seg := v.seconds(0, 2)
-	send := func(step int) (sent int, status string) {
-		c, err := net.Dial("tcp", srv.Listener.Addr().String())
-		require.NoError(t, err)
-		defer c.Close()
-		_, err = fmt.Fprintf(c, "PUT /v/1.cmfv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(seg))
-		require.NoError(t, err)
-		for ; sent < len(seg) && g.counted("rejected stalled") == 0; sent += step {
-			if _, err = c.Write(seg[sent:min(sent+step, len(seg))]); err != nil {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		require.NoError(t, err)
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		require.NoError(t, err)
-		return sent, res.Status + " " + string(body)
-	}
-	sent, status := send(len(seg)/40 + 1)
-	require.Contains(t, status, "200", "it is slow, and makes progress")
-	require.GreaterOrEqual(t, sent, len(seg))
-	sent, status = send(1)
-	require.Contains(t, status, "408")
-	require.Contains(t, status, "stalled")
-	require.Less(t, sent, 200, "bytes of %d, one at a time", len(seg))
-}
-
 func TestAnEncoderThatDoesNotWaitForTheAnswerLosesNothing(t *testing.T) {
 	g, srv := serve(t)
 	v := video(50)
