@@ -156,3 +156,35 @@ func TestAnInitSegmentThatIsCutOffDoesNotStopItsMedia(t *testing.T) {
 		require.Len(t, g.segments("v"), 6)
 	})
 }
+
+// ffmpeg sends both at one instant, and the names are those of the run before.
+func TestAPlaylistThatOvertakesItsSegmentTellsItsTimeAfterARestart(t *testing.T) {
+	for _, early := range []time.Duration{0, 20 * time.Millisecond} {
+		t.Run(early.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, g *rig) {
+				v := video(50)
+				g.accept("init.mp4", v.init(t))
+				run := func(segs int) {
+					began := time.Now()
+					var names []string
+					for n := range segs {
+						time.Sleep(2 * time.Second)
+						names = append(names, fmt.Sprintf("index%d.m4s", n))
+						first := max(0, len(names)-5)
+						g.accept("index.m3u8", listing(began.Add(time.Duration(2*first)*time.Second), "init.mp4", names[first:]...))
+						time.Sleep(early)
+						g.accept(names[n], v.seconds(float64(2*n), float64(2*n+2)))
+					}
+				}
+				for _, segs := range []int{7, 3, 4, 7, 2} {
+					run(segs)
+					time.Sleep(3 * time.Second)
+					st, _ := g.h.Status(chID)
+					require.Equal(t, "pdt", st.Clock)
+				}
+				require.Equal(t, 5, g.tl.State().Parts)
+				require.Len(t, g.segments(g.tracks()[0]), 23)
+			})
+		})
+	}
+}

@@ -16,6 +16,7 @@ type listed struct {
 	name, init string
 	at         time.Time
 	duration   time.Duration
+	seen       time.Time // when a playlist first said so
 }
 
 // playlist is what is remembered of a media playlist.
@@ -27,6 +28,7 @@ type playlist struct {
 // setPlaylist remembers what a media playlist lists, as far as uploads can have such names.
 func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 	var files []listed
+	now := time.Now()
 	size, initURI, init := 0, "", ""
 	for _, s := range p.Segments[max(0, len(p.Segments)-maxListed):] {
 		if s.Map != initURI {
@@ -34,12 +36,19 @@ func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 			size += len(init)
 		}
 		if name := nameOf(at, s.URI); name != "" {
-			files = append(files, listed{name, init, s.ProgramDateTime, s.Duration})
+			files = append(files, listed{name, init, s.ProgramDateTime, s.Duration, now})
 			size += 72 + len(name)
 		}
 	}
 	n.update(func() {
 		n.tale++
+		for _, before := range n.playlists.m[at].files {
+			for i := range files {
+				if f := &files[i]; f.name == before.name && f.at.Equal(before.at) {
+					f.seen = before.seen
+				}
+			}
+		}
 		n.playlists.set(at, playlist{files, n.tale}, size)
 	})
 }
@@ -231,17 +240,25 @@ func (n *names) onlyVariant(name string) string {
 	return ""
 }
 
+// overtakes is how much earlier than a file's upload its playlist may seem to come. ffmpeg sends a segment of MPEG-TS when it
+// is made, and its playlist at the same instant.
+const overtakes = 500 * time.Millisecond
+
 // entry returns what a playlist says of a media file, waiting a little for it; zero when none lists it. since is what received
 // returned when the file's upload began: where a file of the name was taken before, what older playlists say is of that one,
-// which an encoder sent before it was restarted.
-func (n *names) entry(ctx context.Context, name string, since int) (f listed) {
+// which an encoder sent before it was restarted, unless one said it just when the upload began and that was a short one.
+func (n *names) entry(ctx context.Context, name string, since int, began time.Time) (f listed) {
+	short := time.Since(began) < overtakes
 	n.until(ctx, func(waited time.Duration) bool {
-		after := 0
+		late, after := waited >= patiencePlaylist, 0
 		if n.files.has(name) {
+			if _, f = n.listed(name, late, 0); short && f.seen.After(began.Add(-overtakes)) {
+				return true
+			}
 			after = since
 		}
 		var where string
-		where, f = n.listed(name, waited >= patiencePlaylist, after)
+		where, f = n.listed(name, late, after)
 		return where != ""
 	}, patiencePlaylist)
 	return f
