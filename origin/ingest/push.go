@@ -33,10 +33,10 @@ type push struct {
 	held    *share       // what of it waits in memory
 	allowed func() error // asks again whether it may go on
 
-	init    *demux.Init // header in force
-	endless bool        // the upload began with its header: it is a stream to be cut, not a file
-	headed  bool        // that header came in this upload
-	heard   int         // playlists that were received before this upload
+	init    *demux.Init   // header in force
+	endless bool          // the upload began with its header: it is a stream to be cut, not a file
+	headed  bool          // that header came in this upload
+	heard   int           // playlists that were received before this upload
 	began   time.Time     // when it did
 	timed   bool          // a track of the file was placed: its others go with that one
 	anew    bool          // a track of the file is no copy though its place is taken
