@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	silentAfter    = 10 * time.Second
 )
 
+// silentBefore is how much longer than that a source is quiet that was so before the server started, which is no news.
+const silentBefore = time.Minute
+
 // look logs which channels have become quiet since the last look, and which are fed again; of a channel that goes on, which
 // of its inputs.
 func (s silences) look(server *Server) {
@@ -31,24 +35,29 @@ func (s silences) look(server *Server) {
 		last, patience := heard(o.tl)
 		log := server.cfg.Logger.With("channel", id.String())
 		silent := func(at time.Time) bool { return !at.IsZero() && now.Sub(at) > patience }
-		s.note(log, source{ID: id}, last, silent(last), "channel is quiet: no segment arrives", "channel is fed again")
+		old := func(at time.Time) bool { return now.Sub(at) > patience+silentBefore }
+		s.note(log, source{ID: id}, last, silent(last), old(last), "channel is quiet: no segment arrives", "channel is fed again")
 		if silent(last) {
 			continue
 		}
 		st, _ := server.ingest.Status(id)
 		for i, last := range st.Heard {
-			s.note(log.With("input", i+1), source{id, i + 1}, last, silent(last), "input is quiet, the other one goes on", "input is fed again")
+			s.note(log.With("input", i+1), source{id, i + 1}, last, silent(last), old(last), "input is quiet, the other one goes on", "input is fed again")
 		}
 	}
 }
 
-// note logs where a source has become quiet, last heard at last, or ceased to be.
-func (s silences) note(log *slog.Logger, of source, last time.Time, quiet bool, begins, ends string) {
+// note logs where a source has become quiet, last heard at last, or ceased to be; with old it has long been.
+func (s silences) note(log *slog.Logger, of source, last time.Time, quiet, old bool, begins, ends string) {
 	since, was := s[of]
 	switch {
 	case quiet && !was:
 		s[of] = last
-		log.Warn(begins, "since", last)
+		level := slog.LevelWarn
+		if old {
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, begins, "since", last)
 	case was && !quiet && !last.IsZero():
 		delete(s, of)
 		log.Info(ends, "after", last.Sub(since).Round(time.Second))

@@ -35,6 +35,20 @@ func TestTheLogTellsOnceWhenAChannelFallsQuietAndWhenItIsFedAgain(t *testing.T) 
 	require.Empty(t, said(44*time.Second))
 }
 
+func TestAChannelThatWasQuietBeforeTheServerStartedIsNoNews(t *testing.T) {
+	var log bytes.Buffer
+	g := newRig(t, nil, endpointsOf(standard())...)
+	g.push(0, 4)
+	g.server.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	g.at(noon.Add(10 * time.Minute))
+	s := silences{}
+	s.look(g.server)
+	require.Empty(t, log.String())
+	g.push(300, 300)
+	s.look(g.server)
+	require.Contains(t, log.String(), "channel is fed again")
+}
+
 func TestTheLogTellsWhenOneOfTwoInputsFallsQuiet(t *testing.T) {
 	var log bytes.Buffer
 	g := newRig(t, nil, endpointsOf(standard())...)

@@ -143,7 +143,8 @@ func (a Answer) write(w http.ResponseWriter, r *http.Request, err error) {
 func logAnswer(r *http.Request, a Answer, err error) {
 	level := slog.LevelInfo
 	switch {
-	case errors.Is(err, ErrStopping): // as it was told to
+	case errors.Is(err, ErrStopping): // as it was told to, which is logged
+		level = slog.LevelDebug
 	case a.Status >= 500:
 		level = slog.LevelError
 	case a.Status == http.StatusNotFound, a.Status == StatusClientGone, a.Soon,
