@@ -67,8 +67,11 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	if b.limit > 0 && b.count > b.limit && err == nil {
 		err = &http.MaxBytesError{Limit: b.limit}
 	}
-	if err != nil && !errors.Is(err, io.EOF) && b.over() {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && b.over():
 		err = b.stopped()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = b.stalled() // in place of what the network says, which names our addresses
 	}
 	if heldErr := b.held.Take(int64(n)); heldErr != nil {
 		n, err = 0, heldErr
@@ -162,16 +165,13 @@ func (b *patientBody) explain(err error) error {
 	switch {
 	case b.err == nil, errors.Is(b.err, io.EOF), errors.As(b.err, &tooLarge):
 		return err
-	case errors.Is(b.err, reply.ErrMemory), errors.Is(b.err, reply.ErrConflict):
+	case errors.Is(b.err, reply.ErrMemory), errors.Is(b.err, reply.ErrConflict), errors.Is(b.err, ErrStalled):
 		return b.err
 	case errors.Is(b.err, reply.ErrStopping):
 		if err == nil {
 			return b.err
 		}
 		return fmt.Errorf("%w (%s)", b.err, err.Error()) // the answer is this one, whatever else was found
-	}
-	if errors.Is(b.err, os.ErrDeadlineExceeded) {
-		return errors.Join(b.stalled(), err)
 	}
 	return errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, b.count, b.err), err)
 }

@@ -57,6 +57,7 @@ func TestHowSlowABodyMayBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, g *rig) {
+				said := g.told()
 				status, lasted := g.trickle(c.bytes, c.every)
 				if c.may {
 					require.Equal(t, http.StatusOK, status)
@@ -66,6 +67,9 @@ func TestHowSlowABodyMayBe(t *testing.T) {
 				require.Equal(t, http.StatusRequestTimeout, status)
 				require.Equal(t, time.Minute, lasted)
 				require.Equal(t, 1, g.counted("rejected stalled"))
+				lines := said()
+				require.Contains(t, lines[len(lines)-1], `error="the upload stalled: `)
+				require.NotContains(t, lines[len(lines)-1], "timeout", "what the network says, with our addresses")
 			})
 		})
 	}
