@@ -38,8 +38,9 @@ func newLossy(t *testing.T, to string) *lossy {
 			l.dropped.Add(1)
 			panic(http.ErrAbortHandler)
 		}
-		// ffmpeg leaves after the last byte, without waiting for the answer: what came whole goes on.
-		forward.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+		// ffmpeg leaves after the last byte, without waiting for the answer: what came whole goes on. The proxy would look for
+		// that in the context, and in the writer, which hides it behind the interface alone.
+		forward.ServeHTTP(struct{ http.ResponseWriter }{w}, r.WithContext(context.WithoutCancel(r.Context())))
 	}))
 	t.Cleanup(l.Close)
 	return l
