@@ -30,8 +30,10 @@
 // A static MPD keeps availabilityStartTime and the time axis of the dynamic one that it may follow, so that a player that
 // is in the middle keeps its place. Its first Period starts where the media in view does, as it also does in a dynamic
 // MPD with a fixed start. Its mediaPresentationDuration counts from the zero of the time axis, because dash.js knows the
-// last Period by its end being there, and neither it nor Shaka comes to an end for certain without one. No Period has a
-// duration: each lasts until the next, and dash.js, given both, adds the durations up to a length from zero.
+// last Period by its end being there, and neither it nor Shaka comes to an end for certain without one. The last Period
+// says the same by its duration, as the DASH-IF wants it and ffmpeg, which knows no other length of what does not start at
+// zero. No other Period has one: each lasts until the next, and dash.js, where all have one, adds them up to a length from
+// zero.
 //
 // # Sets
 //

@@ -130,8 +130,11 @@ func TestTheStreamsEndMovesNothing(t *testing.T) {
 	for i, p := range live.Periods {
 		require.Equal(t, p.Id, vod.Periods[i].Id)
 		require.Equal(t, p.Start, vod.Periods[i].Start)
-		require.Nil(t, vod.Periods[i].Duration)
+		require.Nil(t, p.Duration, "more may follow")
 	}
+	require.Nil(t, vod.Periods[0].Duration, "it lasts until the next")
+	last := vod.Periods[1]
+	require.Equal(t, *vod.MediaPresentationDuration, *last.Start+*last.Duration)
 }
 
 func TestPlayersWaitAsLongAsSegmentsUsuallyLast(t *testing.T) {
@@ -165,9 +168,9 @@ func TestAFinishedPresentationEndsBehindItsMedia(t *testing.T) {
 		}
 		w.Live = false
 		m := parse(t, packager.View{Window: w})
-		for _, p := range m.Periods {
-			require.Nil(t, p.Duration)
-		}
+		require.Len(t, m.Periods, 1)
+		ends := time.Duration(*m.Periods[0].Start + *m.Periods[0].Duration)
+		require.InDelta(t, time.Duration(*m.MediaPresentationDuration), ends, 1000, "ns: they are parsed as floats")
 		end := media.FromDuration(0)
 		for _, tr := range w.Tracks {
 			if e := media.At(tr.Last().End(), tr.Timescale); end.Before(e) {

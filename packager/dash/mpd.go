@@ -40,7 +40,9 @@ func render(v packager.View, name string, ps []period) ([]byte, error) {
 		lists = append(lists, runs...)
 	}
 	if !v.Live {
-		m.MediaPresentationDuration = duration(length(ps))
+		end, last := length(ps), len(ps)-1
+		m.MediaPresentationDuration = duration(end)
+		m.Periods[last].Duration = duration(end - ps[last].start.Duration())
 	}
 	var frame bytes.Buffer
 	if _, err := m.Write(&frame, "", true); err != nil {

@@ -48,9 +48,15 @@ func decode(pictures, video, audio string, base int64, inputs ...string) []strin
 // base returns the whole seconds before which an input has nothing.
 func base(t testing.TB, input string) int64 {
 	t.Helper()
-	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0", input).Output()
+	return int64(probe(t, input, "start_time")) - 1
+}
+
+// probe returns what ffprobe says of an input, in seconds: its start_time or duration.
+func probe(t testing.TB, input, what string) float64 {
+	t.Helper()
+	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "format="+what, "-of", "csv=p=0", input).Output()
 	require.NoError(t, err, input)
-	return int64(number(t, strings.TrimSpace(string(out)))) - 1
+	return number(t, strings.TrimSpace(string(out)))
 }
 
 // read starts to decode a live output.

@@ -47,7 +47,10 @@ func TestCatchUpPlaysFromStartToEndInEveryPlayer(t *testing.T) {
 		s, _ := begin(t)
 		began := time.Now()
 		time.Sleep(22 * time.Second)
-		for name, r := range watch(t, s, began.Add(2*time.Second), began.Add(14*time.Second)) {
+		from, to := began.Add(2*time.Second), began.Add(14*time.Second)
+		mpd := fmt.Sprintf("%s?start=%d&end=%d", s.out(p.channel, dashManifest), from.Unix(), to.Unix())
+		require.InDelta(t, 13, probe(t, mpd, "duration"), 3, "ffprobe")
+		for name, r := range watch(t, s, from, to) {
 			t.Run(name, func(t *testing.T) {
 				t.Log(r.summary())
 				require.Empty(t, r.Fatal)
