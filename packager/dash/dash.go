@@ -35,6 +35,15 @@
 // zero. No other Period has one: each lasts until the next, and dash.js, where all have one, adds them up to a length from
 // zero.
 //
+// # Silence
+//
+// While an encoder is away the window goes on to show what came last, and nothing in the MPD tells. The words that there
+// are for it would be a duration of the last Period, but that is for ever (DASH-IF, timing model), and nobody knows whether
+// the encoder goes on in the same Part: a dash.js that was opened meanwhile drops all that then follows behind the end that
+// it saw first. Shaka takes the live edge from the newest segment and plays what is left. dash.js takes it from its clock,
+// and looks where nothing is until timeShiftBufferDepth has passed, unless it is told to calcFromSegmentTimeline. A shorter
+// timeShiftBufferDepth would help it and take what is there from everybody else.
+//
 // # Sets
 //
 // An AdaptationSet holds what a player may switch between by itself: the renditions of a video, and one sound (package
