@@ -244,7 +244,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 	if err != nil {
 		return err
 	}
-	p.intake, p.in, p.heard = t, in, in.names.received()
+	p.intake, p.in, p.tale = t, in, in.names.received()
 	p.began = time.Now()
 	defer p.written()
 	switch kindOf(p.name) {

@@ -122,20 +122,30 @@ const (
 // active one when that has been silent. Two encoders whose clocks are both UTC make the same segments (DASH-IF ingest 1.2,
 // epoch locking; reference ingest.md 3.5): of each the first complete copy is taken, whosever it is.
 func (t *intake) claim(input int, utc bool, now time.Time) turn {
-	patience := max(switchAfter, 3*t.tl.Longest())
-	utc = utc && t.feed.utc()
+	switch {
+	case t.takes(input, now):
+		return active
+	case utc && t.feed.utc():
+		return filling
+	}
+	return standby
+}
+
+// takes reports whether an input is the active one, or becomes it.
+func (t *intake) takes(input int, now time.Time) bool {
+	patience := t.patience()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.heard[input-1] = now
 	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {
-		if utc {
-			return filling
-		}
-		return standby
+		return false
 	}
 	t.active, t.last = input, now
-	return active
+	return true
 }
+
+// patience returns how long an input may be silent before it counts as gone.
+func (t *intake) patience() time.Duration { return max(switchAfter, 3*t.tl.Longest()) }
 
 // fills notes that media of the other input stands beside that of the active one.
 func (t *intake) fills(now time.Time) {
@@ -146,7 +156,7 @@ func (t *intake) fills(now time.Time) {
 
 // covered reports whether the other input sends the same as this one, so that it has whole what this one broke off.
 func (t *intake) covered(input int, now time.Time) bool {
-	patience := max(switchAfter, 3*t.tl.Longest())
+	patience := t.patience()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.filled.IsZero() {

@@ -82,8 +82,13 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, b
 	switch {
 	case n == to-from+1:
 		w.WriteHeader(http.StatusOK)
-	case err != nil && body.err == nil: // the upload has ended
-		<-j.done
+	case err != nil && body.err == nil: // the upload has ended, or takes no more
+		_ = j.in.Close()
+		select {
+		case <-j.done:
+		case <-r.Context().Done():
+			return
+		}
 		for name, values := range j.out.header {
 			w.Header()[name] = values
 		}

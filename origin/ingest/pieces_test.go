@@ -26,6 +26,16 @@ func offer(t *testing.T, url string, b []byte, from, to int) int {
 	return res.StatusCode
 }
 
+// requireNoneGrows waits until every growing file has ended.
+func (g *rig) requireNoneGrows() {
+	g.tb.Helper()
+	require.Eventually(g.tb, func() bool {
+		g.h.joins.mu.Lock()
+		defer g.h.joins.mu.Unlock()
+		return len(g.h.joins.open) == 0
+	}, 5*time.Second, 10*time.Millisecond)
+}
+
 func TestPiecesOfAGrowingFileAreOneStream(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	g, srv := serve(t, func(g *rig) { g.options.Idle = time.Second })
@@ -44,11 +54,7 @@ func TestPiecesOfAGrowingFileAreOneStream(t *testing.T) {
 	require.Eventually(t, func() bool { return len(g.segments("live")) == 4 }, 5*time.Second, 10*time.Millisecond, "the last one at its end")
 	regular(t, g.segments("live"), v.scale, 2*time.Second)
 	require.Equal(t, media.Video, g.tl.State().Tracks[0].Kind)
-	require.Eventually(t, func() bool {
-		g.h.joins.mu.Lock()
-		defer g.h.joins.mu.Unlock()
-		return len(g.h.joins.open) == 0
-	}, 5*time.Second, 10*time.Millisecond)
+	g.requireNoneGrows()
 }
 
 func TestPiecesOfWhatIsNoMediaAreCounted(t *testing.T) {
@@ -59,11 +65,7 @@ func TestPiecesOfWhatIsNoMediaAreCounted(t *testing.T) {
 	junk := bytes.Repeat([]byte("junk"), 100_000)
 	require.Equal(t, http.StatusOK, offer(t, srv.URL+"/live.mp4", junk, 800, len(junk)), "the rest of an upload is read")
 	require.Eventually(t, func() bool { return g.counted("rejected media_limit") == 1 }, 5*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool {
-		g.h.joins.mu.Lock()
-		defer g.h.joins.mu.Unlock()
-		return len(g.h.joins.open) == 0
-	}, 5*time.Second, 10*time.Millisecond)
+	g.requireNoneGrows()
 }
 
 func TestContentRanges(t *testing.T) {

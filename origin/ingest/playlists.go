@@ -94,7 +94,7 @@ func (p *push) programTime(ctx context.Context) func() time.Time {
 	if p.hls() && !p.timed {
 		return func() time.Time {
 			p.timed = true
-			return p.in.names.entry(ctx, p.name, p.heard, p.began).at
+			return p.in.names.entry(ctx, p.name, p.tale, p.began).at
 		}
 	}
 	return noProgramTime
@@ -111,7 +111,7 @@ func (p *push) lastLonger(ctx context.Context, f *demux.Fragment) {
 	if !f.OpenEnd || abs(length-usual) <= usual/unusual {
 		return
 	}
-	more := p.in.names.entry(ctx, p.name, p.heard, p.began).duration - length
+	more := p.in.names.entry(ctx, p.name, p.tale, p.began).duration - length
 	if more > 0 && more <= longestStill {
 		f.Samples[len(f.Samples)-1].Duration += uint32(media.FromDuration(more).Round(f.Track.Timescale))
 	}

@@ -36,7 +36,7 @@ type push struct {
 	init    *demux.Init   // header in force
 	endless bool          // the upload began with its header: it is a stream to be cut, not a file
 	headed  bool          // that header came in this upload
-	heard   int           // playlists that were received before this upload
+	tale    int           // playlists that were received before this upload
 	began   time.Time     // when it did
 	timed   bool          // a track of the file was placed: its others go with that one
 	anew    bool          // a track of the file is no copy though its place is taken

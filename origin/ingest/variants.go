@@ -252,8 +252,10 @@ func (n *names) entry(ctx context.Context, name string, since int, began time.Ti
 	n.until(ctx, func(waited time.Duration) bool {
 		late, after := waited >= patiencePlaylist, 0
 		if n.files.has(name) {
-			if _, f = n.listed(name, late, 0); short && f.seen.After(began.Add(-overtakes)) {
-				return true
+			if short {
+				if _, f = n.listed(name, late, 0); f.seen.After(began.Add(-overtakes)) {
+					return true
+				}
 			}
 			after = since
 		}
