@@ -1,8 +1,9 @@
 // Package playback answers GET and HEAD on origin endpoints: it takes a window of the channel's timeline, has the
-// endpoint's format render it, and sets the headers that players and CDNs need.
+// endpoint's format render it, and sets the caching headers that players and CDNs need.
 //
-// It does not decide who may play, write to the timeline, or know how bytes are stored. handler.go is where a request
-// enters, manifest.go takes the window, cache.go holds the one table of caching headers.
+// It does not decide who may play, answer for CORS, write to the timeline, or know how bytes are stored. handler.go is where
+// a request enters, timeshift.go reads the window that it asks for, manifest.go takes it, cache.go holds the one table of
+// caching headers.
 package playback
 
 import (
