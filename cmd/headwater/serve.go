@@ -182,11 +182,22 @@ func (s *server) renumbered() (names []string) {
 	return names
 }
 
-// listen opens both addresses and makes their servers, which have no handlers yet.
+// listen opens both addresses, or takes over the sockets of a service manager that are bound to them, and makes their
+// servers, which have no handlers yet.
 func (s *server) listen() (listeners []net.Listener, err error) {
+	inherited, err := inheritedSockets(os.Getenv, os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, l := range inherited {
+			s.log.Warn("a socket was handed on that is neither listen nor admin: closed", "address", l.Addr().String())
+			err = errors.Join(err, l.Close())
+		}
+	}()
 	for i, addr := range []string{s.config.Listen, s.config.Admin} {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
+		var l net.Listener
+		if l, inherited, err = bind(addr, inherited); err != nil {
 			return nil, errors.Join(fmt.Errorf("listening: %w", err), closeAll(listeners))
 		}
 		s.servers[i] = &http.Server{
