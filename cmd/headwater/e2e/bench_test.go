@@ -65,12 +65,15 @@ func TestBench(t *testing.T) {
 }
 
 // largeSegment encodes 2 s of noise at such a rate that the segment has about 1.24 MB.
-func largeSegment(t testing.TB) pushed {
+func largeSegment(t testing.TB) pushed { return noise(t, 6030) }
+
+// noise encodes 2 s of video of so many kbit/s that a segment of that rate comes of it.
+func noise(t testing.TB, rate int) pushed {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "large.mp4")
 	out, err := exec.Command("ffmpeg", strings.Fields("-nostdin -hide_banner -loglevel error -f lavfi -i"+
 		" testsrc2=size=640x360:rate=25,noise=alls=100:allf=t -c:v libx264 -preset ultrafast -tune zerolatency -g 50"+
-		" -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p -b:v 6030k -minrate 6030k -maxrate 6030k -bufsize 500k -t 2"+
+		fmt.Sprintf(" -keyint_min 50 -sc_threshold 0 -pix_fmt yuv420p -b:v %dk -minrate %[1]dk -maxrate %[1]dk -bufsize 500k -t 2", rate)+
 		" -video_track_timescale 90000 -f mp4 -movflags cmaf+empty_moov+separate_moof+default_base_moof+frag_keyframe "+file)...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return split(t, file)
