@@ -60,13 +60,19 @@ type process struct {
 // launch starts a program in a process group of its own; whatever is left of it dies with the test.
 func launch(t testing.TB, name string, env []string, program string, args ...string) *process {
 	t.Helper()
+	return launchWith(t, name, env, nil, program, args...)
+}
+
+// launchWith hands files on, as descriptor 3 and those that follow.
+func launchWith(t testing.TB, name string, env []string, files []*os.File, program string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, done: make(chan struct{})}
 	f, err := os.CreateTemp(t.TempDir(), strings.ReplaceAll(name, " ", "-")+"-*.log")
 	require.NoError(t, err)
 	p.log = f.Name()
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = f, f
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = f, f, files
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, p.cmd.Start(), "starting %s", name)
 	f.Close()
@@ -158,7 +164,8 @@ type server struct {
 	port   int    // public listener
 	admin  int    // admin listener
 	data   string
-	config string // path of the configuration, or ""
+	config string   // path of the configuration, or ""
+	public *os.File // the public listener's socket where the test holds it, as a service manager does
 }
 
 // serve starts `headwater serve` with a configuration (YAML; "" for none) and waits until it is ready.
@@ -180,13 +187,44 @@ func (s *server) start() {
 	if s.config != "" {
 		args = append(args, "--config", s.config)
 	}
-	s.process = launch(s.t, "headwater", nil, program, args...)
+	if s.public != nil {
+		handOn := []string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, program}
+		s.process = launchWith(s.t, "headwater", nil, []*os.File{s.public}, "sh", append(handOn, args...)...)
+	} else {
+		s.process = launch(s.t, "headwater", nil, program, args...)
+	}
 	deadline := time.Now().Add(15 * time.Second)
 	for !answers(s.adminURL("/readyz")) {
 		require.True(s.t, s.running(), "the server ended while starting:\n%s", tail(s.output(), 3000))
 		require.True(s.t, time.Now().Before(deadline), "the server is not ready within 15 s:\n%s", tail(s.output(), 3000))
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// serveOnHeldSocket is serve, with a public listener that outlives the program.
+func serveOnHeldSocket(t testing.TB) *server {
+	t.Helper()
+	s := &server{t: t, verb: "serve", port: freePort(t), admin: freePort(t), data: t.TempDir()}
+	l, err := net.Listen("tcp", s.host())
+	require.NoError(t, err)
+	s.public, err = l.(*net.TCPListener).File()
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	t.Cleanup(func() { s.public.Close() })
+	s.start()
+	return s
+}
+
+// restart ends the program as a service manager does, and starts it again over the same data.
+func (s *server) restart() {
+	s.t.Helper()
+	require.NoError(s.t, s.process.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-s.process.done:
+	case <-time.After(20 * time.Second):
+		require.Fail(s.t, "the server does not end", tail(s.output(), 3000))
+	}
+	s.start()
 }
 
 func (s *server) host() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
