@@ -17,7 +17,8 @@ import (
 	"headwater/storage"
 )
 
-// segment is one stored segment on its way in: fragments are written as they come, and nothing is visible before finish.
+// segment is one stored segment on its way in: fragments are written as they come, and shown as chunks on their way in. Nothing
+// of it is in a window before finish.
 type segment struct {
 	tl     *timeline.Timeline
 	track  media.Track
@@ -33,9 +34,10 @@ type segment struct {
 	count    uint32
 	head     []byte
 	copies   *sync.Pool
-	landed   func() // to be called at its end
-	reserved bool   // its place is
-	failed   error  // of a write: what was written is not whole
+	landed   func()           // to be called at its end
+	growth   *timeline.Growth // nil: of a copy that is only compared
+	reserved bool             // its place is
+	failed   error            // of a write: what was written is not whole
 	keys     keyTimes
 }
 
@@ -56,6 +58,7 @@ func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Confi
 		return nil, err
 	}
 	s.landed = t.fly(SegmentKey(t.id, tr.ID, at.Start))
+	s.growth = t.tl.Grow(tr.ID, at.Start, at.Part, c)
 	return s, nil
 }
 
@@ -121,7 +124,9 @@ func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Rea
 	if want := f.Bytes(); n != want {
 		return fmt.Errorf("%w: %d of %d bytes of samples", demux.ErrTruncated, n, want)
 	}
-	s.size += int64(len(s.head)) + n
+	size := int64(len(s.head)) + n
+	s.growth.Add(media.Chunk{Start: time, Duration: f.Duration(), Offset: s.size, Size: size, Independent: samples[0].Sync})
+	s.size += size
 	s.count++
 	s.end = max(s.end, time+f.Duration()) // by presentation: the delay is left out
 	return nil
@@ -142,6 +147,7 @@ func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, err
 		return media.Segment{}, err
 	}
 	defer s.landed()
+	defer s.growth.End()
 	if _, err := s.upload.Commit(ctx); err != nil {
 		s.release()
 		return media.Segment{}, err
@@ -172,5 +178,6 @@ func (s *segment) ahead(now time.Time) bool {
 func (s *segment) abort() {
 	s.upload.Abort()
 	s.release()
+	s.growth.End()
 	s.landed()
 }

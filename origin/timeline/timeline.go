@@ -63,6 +63,7 @@ type Timeline struct {
 
 	snap atomic.Pointer[snapshot]
 
+	growth     growth     // see Grow
 	describing sync.Mutex // see describe
 	mu         sync.Mutex
 	state      state

@@ -68,6 +68,19 @@ type Segment struct {
 // End returns Start+Duration in ticks.
 func (s Segment) End() int64 { return s.Start + s.Duration }
 
+// Chunk is the smallest piece of a segment that is received and forwarded by itself: a moof+mdat pair (CMAF chunk, ISO/IEC
+// 23000-19 7.3.2.3). Chunks of a segment abut, in time and in bytes.
+type Chunk struct {
+	Start       int64 // ticks since the UTC epoch
+	Duration    int64 // ticks
+	Offset      int64 // of its first byte in the segment's object
+	Size        int64 // bytes
+	Independent bool  // begins with a sync sample
+}
+
+// End returns Start+Duration in ticks.
+func (c Chunk) End() int64 { return c.Start + c.Duration }
+
 // Part is a stretch of the timeline in which media is continuous: one encoder session with one clock, in which no track
 // changes its Config (a DASH period cannot, and only a Part can tell a period its name for as long as it lasts). HLS shows its
 // boundary as a discontinuity, DASH as a period.
