@@ -101,7 +101,7 @@ func ParseTS(b []byte, lim Limits) (out []Fragment, err error) {
 }
 
 // alignPackets returns the packets of b. What does not lie between sync bytes is skipped, a packet whose sync byte alone
-// is damaged between good ones is kept.
+// is damaged between good ones is kept, and one that lacks bytes is marked as damaged.
 func alignPackets(b []byte) ([][]byte, error) {
 	var out [][]byte
 	sync := func(i int) bool { return i == len(b) || i < len(b) && b[i] == syncByte }
@@ -111,6 +111,10 @@ func alignPackets(b []byte) ([][]byte, error) {
 		switch {
 		case here && aligned && i+packetSize > len(b):
 			return nil, fmt.Errorf("%w: the body ends in an MPEG-TS packet, at %d", ErrTruncated, len(b))
+		case here && aligned && !next && torn(b[i:min(len(b), i+tornReach)]) > 0:
+			p := bytes.Clone(b[i : i+packetSize])
+			p[1] |= transportError
+			out, i = append(out, p), i+torn(b[i:min(len(b), i+tornReach)])
 		case here && (aligned || next),
 			aligned && next && sync(i+2*packetSize): // the sync byte alone is damaged
 			out = append(out, b[i:i+packetSize])
@@ -128,6 +132,25 @@ func alignPackets(b []byte) ([][]byte, error) {
 		return nil, fmt.Errorf("%w: no MPEG-TS packets", ErrMalformed)
 	}
 	return out, nil
+}
+
+// transportError is the transport_error_indicator in the second byte of a packet: not all of the packet is as it was sent.
+const transportError = 0x80
+
+// tornReach is how many bytes tell that a packet lacks some: its own and the sync bytes of the two packets that may begin in it
+// and after that.
+const tornReach = 3*packetSize + 1
+
+// torn returns where in b[1:packetSize] the next packet begins, where b begins with a packet that no sync byte follows: bytes of
+// it are missing. It is 0 when the packet is whole and what follows it is not.
+func torn(b []byte) int {
+	sync := func(i int) bool { return i == len(b) || i < len(b) && b[i] == syncByte }
+	for i := 1; i < packetSize; i++ {
+		if i+packetSize <= len(b) && sync(i) && sync(i+packetSize) && sync(i+2*packetSize) {
+			return i
+		}
+	}
+	return 0
 }
 
 func pidOf(p []byte) uint16 { return uint16(p[1]&0x1f)<<8 | uint16(p[2]) }
@@ -214,6 +237,7 @@ type stream struct {
 	lost     int
 
 	cc      int    // last continuity counter, -1 before the first
+	before  []byte // payload of the packet that had it
 	open    []byte // the PES packet that is being collected
 	damaged bool
 }
@@ -327,7 +351,11 @@ func readPES(packets [][]byte, streams []*stream) error {
 
 // packet takes one transport packet (ISO/IEC 13818-1 2.4.3.2).
 func (s *stream) packet(p []byte) error {
-	if p[1]&0x80 != 0 || p[3]&0x10 == 0 { // transport error, or no payload; a gap shows in the counter
+	if p[1]&transportError != 0 { // that it is missing shows in the counter, unless it is the last
+		s.damaged = true
+		return nil
+	}
+	if p[3]&0x10 == 0 { // no payload
 		return nil
 	}
 	if p[3]&0xc0 != 0 {
@@ -345,13 +373,18 @@ func (s *stream) packet(p []byte) error {
 	}
 	cc := int(p[3] & 0x0f)
 	switch {
-	case s.cc >= 0 && !jump && cc == s.cc:
+	case s.cc >= 0 && !jump && cc == s.cc && bytes.Equal(payload, s.before):
 		return nil // sent twice
 	case s.cc >= 0 && !jump && cc != (s.cc+1)&0x0f:
 		s.lost++
+		if s.complete() { // what is missing came after it
+			if err := s.close(); err != nil {
+				return err
+			}
+		}
 		s.damaged = true
 	}
-	s.cc = cc
+	s.cc, s.before = cc, append(s.before[:0], payload...)
 	if p[1]&0x40 != 0 { // payload_unit_start_indicator
 		if err := s.close(); err != nil {
 			return err
@@ -362,6 +395,15 @@ func (s *stream) packet(p []byte) error {
 		s.open = append(s.open, payload...)
 	}
 	return nil
+}
+
+// complete reports whether the open PES packet has as many bytes as it says.
+func (s *stream) complete() bool {
+	if len(s.open) < 6 {
+		return false
+	}
+	n := int(s.open[4])<<8 | int(s.open[5])
+	return n > 0 && len(s.open) >= 6+n
 }
 
 // close ends the open PES packet and keeps its payload (ISO/IEC 13818-1 2.4.3.6). One with missing packets is dropped.

@@ -199,7 +199,7 @@ func eac3Config(sample []byte, steady bool) []byte {
 }
 
 // audio makes the fragment of an audio stream. Frames may span PES packets; the time of a PES packet is that of the first
-// frame that begins in it. From the first time on, frames follow at the sampling rate, and a hole longer than a frame
+// frame that begins in it. From the first time on, frames follow at the sampling rate, and a hole of a frame or more
 // lengthens the sample before it.
 func (s *stream) audio(lim Limits) (*Fragment, error) {
 	var all []byte
@@ -280,6 +280,9 @@ type assembly struct {
 	data    []byte
 }
 
+// isHole reports whether a gap is that of a frame that is missing, or of several, and no inexact time.
+func isHole(gap, frame int64) bool { return gap > frame*3/4 }
+
 // short reports whether the last sample lacks blocks: E-AC-3 frames may hold fewer than the six of a sample.
 func (a *assembly) short() bool {
 	n := len(a.samples)
@@ -300,7 +303,7 @@ func (a *assembly) timed(pts int64, s *stream) error {
 	switch {
 	case gap > int64(a.rate)*maxJump/clockRate:
 		return fmt.Errorf("%w: audio jumps by %d samples", ErrMalformed, gap)
-	case gap > int64(last.Duration):
+	case isHole(gap, int64(last.Duration)):
 		s.lost++
 		last.Duration += uint32(gap)
 		a.end += gap

@@ -53,11 +53,9 @@ func (s *liveStream) take(p []byte) error {
 	if int64(len(s.open)) > s.reader.lim.Fragment {
 		return fmt.Errorf("%w: PES packet of more than %d bytes on PID %d", ErrTooLarge, s.reader.lim.Fragment, s.pid)
 	}
-	if b := s.open; len(b) >= 6 {
-		if n := int(b[4])<<8 | int(b[5]); n > 0 && len(b) >= 6+n { // it is whole: no need to wait for the next
-			if err := s.close(); err != nil {
-				return err
-			}
+	if s.complete() { // no need to wait for the next
+		if err := s.close(); err != nil {
+			return err
 		}
 	}
 	return s.whole()

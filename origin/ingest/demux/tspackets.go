@@ -28,9 +28,9 @@ func newPackets(r io.Reader) *packets { return &packets{r: bufio.NewReaderSize(r
 // packet, ErrMalformed after maxGarbage, or the error of the underlying reader.
 func (k *packets) next() ([]byte, error) {
 	for {
-		b, err := k.r.Peek(packetSize)
+		b, err := k.r.Peek(packetSize + 1)
 		switch {
-		case len(b) == packetSize:
+		case len(b) >= packetSize:
 		case err != nil && !errors.Is(err, io.EOF):
 			return nil, err
 		case len(b) > 0 && b[0] == syncByte && k.aligned:
@@ -39,12 +39,16 @@ func (k *packets) next() ([]byte, error) {
 			return nil, io.EOF
 		}
 		here := b[0] == syncByte
-		if here && k.aligned {
+		if here && k.aligned && (len(b) == packetSize || b[packetSize] == syncByte) {
 			return k.take(b), nil
 		}
-		b, _ = k.r.Peek(2*packetSize + 1) // fewer at the end
+		b, _ = k.r.Peek(tornReach) // fewer at the end
 		sync := func(i int) bool { return i == len(b) || i < len(b) && b[i] == syncByte }
-		if next := sync(packetSize); here && next || k.aligned && next && sync(2*packetSize) {
+		next := sync(packetSize)
+		if n := torn(b); here && k.aligned && !next && n > 0 {
+			return k.damaged(b, n), nil
+		}
+		if here && (k.aligned || next) || k.aligned && next && sync(2*packetSize) {
 			return k.take(b), nil
 		}
 		n := 1 + bytes.IndexByte(b[1:], syncByte)
@@ -59,6 +63,15 @@ func (k *packets) next() ([]byte, error) {
 	}
 }
 
+// damaged returns the packet of which only n bytes are there.
+func (k *packets) damaged(b []byte, n int) []byte {
+	copy(k.one[:], b)
+	k.one[1] |= transportError
+	_, _ = k.r.Discard(n)
+	k.skipped = 0
+	return k.one[:]
+}
+
 func (k *packets) take(b []byte) []byte {
 	copy(k.one[:], b)
 	k.one[0] = syncByte // it may be damaged
@@ -69,7 +82,7 @@ func (k *packets) take(b []byte) []byte {
 
 // payloadOf returns what follows the header and the adaptation field of a packet, nil when there is nothing.
 func payloadOf(p []byte) []byte {
-	if p[1]&0x80 != 0 || p[3]&0x10 == 0 {
+	if p[1]&transportError != 0 || p[3]&0x10 == 0 {
 		return nil
 	}
 	if p[3]&0x20 == 0 {

@@ -153,7 +153,7 @@ func (s *liveStream) tick(t, length int64) error {
 	gap := t - s.assembly.end
 	second := int64(s.assembly.rate)
 	switch {
-	case !s.timely, gap > length, gap < -second:
+	case !s.timely, isHole(gap, length), gap < -second:
 		if s.timely {
 			s.lost++
 		}
