@@ -13,8 +13,11 @@ const sameBitratePercent = 10
 
 // Interchangeable reports whether two audio tracks of one language, codec and channel layout are the same sound, so that
 // a player may switch between them by itself: it came muxed under two renditions of the video, or at clearly different
-// bitrates. Anything else is a programme of its own, such as a described one beside the main one.
+// bitrates, and neither roles nor names tell them apart. Anything else is a programme of its own, such as a described one beside the main one.
 func (w *Window) Interchangeable(a, b media.Track) bool {
+	if a.Roles != b.Roles || a.Name != "" && b.Name != "" && a.Name != b.Name {
+		return false
+	}
 	va, na := w.muxed(a.ID)
 	vb, nb := w.muxed(b.ID)
 	if va != "" && vb != "" {

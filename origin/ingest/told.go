@@ -3,7 +3,10 @@ package ingest
 import (
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"headwater/origin/ingest/demux"
 	"headwater/origin/ingest/manifest"
@@ -17,6 +20,53 @@ import (
 type rendition struct {
 	language string // BCP 47, "" when it is not told
 	standard bool   // it is the default
+	name     string // for people, "" when it is not told
+	roles    media.Roles
+	manual   bool // players are not to choose it by themselves
+}
+
+// maxLabel is how many bytes of a name for people are kept: a line of a menu.
+const maxLabel = 100
+
+// unnamed is what ffmpeg calls renditions that nobody gave a name.
+var unnamed = regexp.MustCompile(`^audio_[0-9]+$`)
+
+// label returns a name for people as it can stand in every manifest.
+func label(name string) string {
+	if unnamed.MatchString(name) {
+		return ""
+	}
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name[:min(len(name), 4*maxLabel)], ""))
+	name = strings.TrimSpace(name)
+	return strings.TrimSpace(strings.ToValidUTF8(strings.Clone(name[:min(len(name), maxLabel)]), ""))
+}
+
+// ofPlaylist returns what an EXT-X-MEDIA says.
+func ofPlaylist(r *manifest.Rendition) rendition {
+	out := rendition{language: demux.Language(r.Language), standard: r.Default, name: label(r.Name), manual: r.Manual}
+	for _, c := range r.Characteristics {
+		switch strings.TrimSpace(c) {
+		case "public.accessibility.describes-video":
+			out.roles |= media.RoleDescription
+		case "public.accessibility.enhances-speech-intelligibility":
+			out.roles |= media.RoleEnhancedSpeech
+		}
+	}
+	return out
+}
+
+// ofMPD returns what the AdaptationSet of a Representation says.
+func ofMPD(r *manifest.Representation) rendition {
+	out := rendition{language: demux.Language(r.Language), standard: r.Main, name: label(r.Label)}
+	for _, d := range r.Purposes {
+		out.roles |= demux.Role(d.Scheme, d.Value)
+	}
+	return out
 }
 
 // setMaster remembers what a multivariant playlist says of its renditions, and that there is one. It returns the paths of
@@ -28,7 +78,7 @@ func (n *names) setMaster(at string, pl *manifest.Playlist) (gone []string) {
 		r := &pl.Renditions[i]
 		for _, uri := range urisOf(pl, r) {
 			if name := nameOf(at, uri); name != "" {
-				n.said.set(name, rendition{demux.Language(r.Language), r.Default}, 0)
+				n.said.set(name, ofPlaylist(r), 0)
 			}
 		}
 	}
@@ -67,25 +117,36 @@ func (n *names) rendition(variant, name string) (r rendition, known bool) {
 		if !below {
 			continue
 		}
-		for _, rep := range slices.Backward(n.mpds.m[at].Representations) { // the last period is the one that goes on
-			if rep.Init == rel || rep.Media(rel) {
-				return rendition{demux.Language(rep.Language), rep.Main}, true
+		reps := n.mpds.m[at].Representations
+		for i := range slices.Backward(reps) { // the last period is the one that goes on
+			if rep := &reps[i]; rep.Init == rel || rep.Media(rel) {
+				return ofMPD(rep), true
 			}
 		}
 	}
 	return rendition{}, false
 }
 
-// tell sets what manifests say of an audio track, or what they said before. Of several audios muxed with one another they
-// speak of the first.
+// tell sets what its media say of a track, and of audio what manifests say, or said before. Of several audios muxed with one
+// another they speak of the first.
 func (p *push) tell(tr *media.Track, d *demux.Track, variant string) {
-	if d.Kind != media.Audio || d.Index > 0 {
+	if tr.Roles = d.Roles; d.Kind != media.Audio {
+		return
+	}
+	main := tr.Roles&media.RoleMain != 0
+	if d.Index > 0 {
+		tr.Roles, tr.Default = tr.Roles&^media.RoleMain, main
 		return
 	}
 	said, known := p.in.names.rendition(variant, p.name)
-	tr.Language = cmp.Or(said.language, tr.Language)
-	if tr.Default = said.standard; !known {
+	if !known {
 		before, _ := p.tl.Track(tr.ID)
-		tr.Default = before.Default
+		said = rendition{standard: before.Default || main, name: before.Name, manual: before.Manual}
+		if tr.Roles == 0 {
+			said.roles = before.Roles
+		}
 	}
+	tr.Language = cmp.Or(said.language, tr.Language)
+	tr.Default, tr.Name, tr.Manual = said.standard, said.name, said.manual
+	tr.Roles = (tr.Roles | said.roles) &^ media.RoleMain
 }

@@ -78,7 +78,7 @@ func TestARenditionWithoutAPlaylistIsInThoseOfItsVariants(t *testing.T) {
 		"#EXT-X-STREAM-INF:BANDWIDTH=1000,AUDIO=\"a\"\nhi.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=500\nlo.m3u8\n"))
 	require.NoError(t, err)
 	n.setMaster("live/master.m3u8", master)
-	for variant, want := range map[string]rendition{"live-hi": {"en", true}, "live-fr": {"fr", false}} {
+	for variant, want := range map[string]rendition{"live-hi": {language: "en", standard: true, name: "x"}, "live-fr": {language: "fr", name: "y"}} {
 		got, known := n.rendition(variant, "")
 		require.True(t, known)
 		require.Equal(t, want, got)

@@ -294,7 +294,9 @@ func identity(w *packager.Window) uint64 {
 		t := &w.Tracks[i]
 		first, last := t.Segments[0], t.Last()
 		buf = append(append(append(append(buf, t.ID...), ' '), t.Language...), ' ')
-		buf = append(strconv.AppendBool(buf, t.Default), ' ')
+		buf = append(strconv.AppendBool(strconv.AppendBool(buf, t.Default), t.Manual), ' ')
+		buf = strconv.AppendUint(append(strconv.AppendQuote(buf, t.Name), ' '), uint64(t.Roles), 36)
+		buf = append(buf, ' ')
 		for _, n := range [...]int64{first.Number, first.Start, last.Number, last.End(), int64(len(t.Segments)), int64(t.Peak), int64(t.Average)} {
 			buf = append(strconv.AppendInt(buf, n, 36), ' ')
 		}

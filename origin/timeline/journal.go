@@ -107,7 +107,8 @@ func (r *reader) time() media.Time { return media.At(r.int(), uint32(r.uintTo(ma
 
 func encodeTrack(index int, t media.Track) []byte {
 	return writer{recordTrack}.uint(uint64(index)).string(t.ID).uint(uint64(t.Kind)).uint(uint64(t.Timescale)).
-		string(t.Language).uint(uint64(t.Bitrate)).bool(t.Default)
+		string(t.Language).uint(uint64(t.Bitrate)).bool(t.Default).
+		string(t.Name).uint(uint64(t.Roles)).bool(t.Manual)
 }
 
 func encodeConfig(track, index int, c *media.Config) []byte {
@@ -201,6 +202,9 @@ func (s *state) replayTrack(r *reader) error {
 		Language: string(r.bytes()), Bitrate: int(r.uintTo(math.MaxInt32))}
 	if len(r.b) > 0 { // records of before had no such field
 		t.Default = r.uintTo(1) == 1
+	}
+	if len(r.b) > 0 {
+		t.Name, t.Roles, t.Manual = string(r.bytes()), media.Roles(r.uintTo(math.MaxUint32)), r.uintTo(1) == 1
 	}
 	if r.bad {
 		return nil

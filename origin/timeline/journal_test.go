@@ -369,14 +369,32 @@ func TestTheDefaultAudioComesFirstAndSurvivesARestart(t *testing.T) {
 	require.Equal(t, []string{"eng", "deu"}, order(again))
 }
 
-func TestATrackWrittenWithoutItsDefaultFieldIsNone(t *testing.T) {
-	j, tr := mem.New(time.Now), media.Track{ID: "x", Kind: media.Audio, Timescale: 1, Language: "en"}
-	record := encodeTrack(0, tr)
-	_, err := j.Append(t.Context(), "channel/default/one"+metaSuffix, record[:len(record)-1])
+func TestATrackWrittenWithoutItsNewerFieldsIsOneThatLacksThem(t *testing.T) {
+	for name, missing := range map[string]int{"the default and those since": 4, "name, roles and choice": 3, "none": 0} {
+		t.Run(name, func(t *testing.T) {
+			j, tr := mem.New(time.Now), media.Track{ID: "x", Kind: media.Audio, Timescale: 1, Language: "en"}
+			record := encodeTrack(0, tr)
+			_, err := j.Append(t.Context(), "channel/default/one"+metaSuffix, record[:len(record)-missing])
+			require.NoError(t, err)
+			tl, err := Open(t.Context(), j, "default/one", Options{})
+			require.NoError(t, err)
+			have, ok := tl.Track("x")
+			require.True(t, ok)
+			require.Equal(t, tr, have)
+		})
+	}
+}
+
+func TestATrackKeepsWhatItIsForOverARestart(t *testing.T) {
+	w := newWorld(t, Options{})
+	tr := media.Track{ID: "ad", Kind: media.Audio, Timescale: 48000, Name: "Audiodeskription", Roles: media.RoleDescription, Manual: true}
+	set, err := w.tl.SetTrack(w.ctx, tr)
 	require.NoError(t, err)
-	tl, err := Open(t.Context(), j, "default/one", Options{})
+	again, err := Open(w.ctx, w.journal, "default/one", Options{})
 	require.NoError(t, err)
-	have, ok := tl.Track("x")
-	require.True(t, ok)
-	require.Equal(t, tr, have)
+	have, _ := again.Track("ad")
+	require.Equal(t, set, have)
+	_, err = w.tl.SetTrack(w.ctx, media.Track{ID: "main", Kind: media.Audio, Timescale: 48000})
+	require.NoError(t, err)
+	require.Equal(t, "main", w.tl.State().Tracks[0].ID, "what is beside the programme is not taken for it")
 }

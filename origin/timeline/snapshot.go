@@ -13,7 +13,7 @@ import (
 type snapshot struct {
 	version uint64
 	passed  chan struct{} // closed when another one takes its place
-	tracks  []trackView   // by kind (video first), then the default, then ID
+	tracks  []trackView   // by kind (video first), then the default, then what is beside it, then ID
 	parts   []media.Part
 	steps   []stepFrom
 	longest media.Time
@@ -49,6 +49,9 @@ func (s *state) snapshot() *snapshot {
 		}
 		if a.Default != b.Default {
 			return a.Default
+		}
+		if a.Roles.Beside() != b.Roles.Beside() {
+			return b.Roles.Beside()
 		}
 		return a.ID < b.ID
 	})

@@ -424,3 +424,28 @@ func TestSoundsBesideTheDefaultAreAlternates(t *testing.T) {
 	w.Tracks[1].Default = true
 	require.Equal(t, []string{"main", "main", "alternate"}, roles())
 }
+
+func TestSetsHaveTheNamesAndRolesOfTheirTracks(t *testing.T) {
+	w := window(videoTrack("v1", 3e6, 6), videoTrack("signed", 2e6, 6), audioTrack("a1", "en", 6), audioTrack("a2", "en", 6),
+		audioTrack("a3", "fr", 6))
+	w.Tracks[1].Roles = media.RoleSign
+	w.Tracks[2].Name = "English & more"
+	w.Tracks[3].Name, w.Tracks[3].Roles, w.Tracks[3].Bitrate = "Described", media.RoleDescription, 32_000
+	w.Tracks[4].Roles = media.RoleDub
+	var said []string
+	for _, s := range parse(t, packager.View{Window: w}).Periods[0].AdaptationSets {
+		line := s.Representations[0].Id
+		for _, l := range s.Labels {
+			line += " '" + l.Value + "'"
+		}
+		for _, r := range s.Roles {
+			line += " " + r.Value
+		}
+		for _, a := range s.Accessibilities {
+			line += " " + string(a.SchemeIdUri) + "=" + a.Value
+		}
+		said = append(said, line)
+	}
+	require.Equal(t, []string{"v1 main", "signed alternate sign", "a1 'English & more' main",
+		"a2 'Described' alternate description urn:tva:metadata:cs:AudioPurposeCS:2007=1", "a3 main dub"}, said)
+}

@@ -218,10 +218,14 @@ func interchangeable(w *packager.Window, set []run, r run) bool {
 // setKey says what the runs of an AdaptationSet have in common.
 func setKey(r run) string {
 	c := r.config()
-	if r.track.Kind == media.Video {
-		return "video " + codecFamily(c.Codec)
+	key := "video " + codecFamily(c.Codec)
+	if r.track.Kind == media.Audio {
+		key = fmt.Sprintf("%v %s %s %d", r.track.Kind, r.track.Language, c.Codec, c.Channels)
 	}
-	return fmt.Sprintf("%v %s %s %d", r.track.Kind, r.track.Language, c.Codec, c.Channels)
+	if roles := r.track.Roles &^ media.RoleMain; roles != 0 {
+		key += " " + roles.String()
+	}
+	return key
 }
 
 // codecFamily maps the sample entry of an RFC 6381 string to one name per codec, whichever way parameter sets are carried.
@@ -256,7 +260,11 @@ func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.Adaptati
 	set.MimeType = kind.String() + "/mp4"
 	set.Lang = runs[0].track.Language
 	set.StartWithSAP = 1
-	set.Roles = []*mpd.DescriptorType{mpd.NewRole(role(w, runs))}
+	set.Roles = roles(w, runs)
+	set.Accessibilities = accessibilities(runs[0].track.Roles)
+	if name := runs[0].track.Name; name != "" {
+		set.Labels = []*mpd.LabelType{{Value: name}}
+	}
 	if ch := runs[0].config().Channels; kind == media.Audio && ch > 0 {
 		set.AudioChannelConfigurations = []*mpd.DescriptorType{
 			mpd.NewDescriptor("urn:mpeg:dash:23003:3:audio_channel_configuration:2011", strconv.Itoa(ch), ""),
@@ -265,8 +273,32 @@ func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.Adaptati
 	return set
 }
 
-// role returns the Role of an AdaptationSet (ISO/IEC 23009-1 5.8.5.5): main, unless its sound is beside that of the default.
+// roles returns the Roles of an AdaptationSet (ISO/IEC 23009-1 5.8.5.5).
+func roles(w *packager.Window, runs []run) (out []*mpd.DescriptorType) {
+	out = append(out, mpd.NewRole(role(w, runs)))
+	for _, value := range (runs[0].track.Roles &^ (media.RoleMain | media.RoleAlternate)).Values() {
+		out = append(out, mpd.NewRole(value))
+	}
+	return out
+}
+
+// accessibilities tell what a set is for in the scheme that DASH-IF names for it (TVA AudioPurposeCS, DASH-IF IOP 3.9.4.5).
+func accessibilities(roles media.Roles) (out []*mpd.DescriptorType) {
+	purpose := func(role media.Roles, value string) {
+		if roles&role != 0 {
+			out = append(out, mpd.NewDescriptor("urn:tva:metadata:cs:AudioPurposeCS:2007", value, ""))
+		}
+	}
+	purpose(media.RoleDescription, "1")
+	purpose(media.RoleEnhancedSpeech, "2")
+	return out
+}
+
+// role returns main, unless a set's sound is beside that of the default or its roles say so.
 func role(w *packager.Window, runs []run) string {
+	if t := runs[0].track; t.Roles.Beside() && !t.Default {
+		return "alternate"
+	}
 	other := func(t *packager.TrackWindow) bool { return t.Kind == media.Audio && t.Default }
 	var standard bool
 	for i := range w.Tracks {

@@ -32,6 +32,7 @@ type mediaHeader struct {
 type rendition struct {
 	group, name, language string
 	isDefault, autoselect bool
+	characteristics       string
 	channels              int
 	uri                   string
 }
@@ -84,6 +85,9 @@ func encodeMultivariant(renditions []rendition, variants []variant) []byte {
 			lines = append(lines, ",LANGUAGE="+quote(r.language)...)
 		}
 		lines = append(lines, ",DEFAULT="+yesNo(r.isDefault)+",AUTOSELECT="+yesNo(r.autoselect)...)
+		if r.characteristics != "" {
+			lines = append(lines, ",CHARACTERISTICS="+quote(r.characteristics)...)
+		}
 		if r.channels > 0 {
 			lines = append(lines, ",CHANNELS="+quote(strconv.Itoa(r.channels))...)
 		}

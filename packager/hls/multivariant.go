@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"headwater/packager"
 	"headwater/packager/media"
@@ -31,7 +32,7 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 	found := false
 	for i := range v.Tracks {
 		t := &v.Tracks[i]
-		if len(t.Segments) == 0 {
+		if len(t.Segments) == 0 || stopped(v.Window, t) {
 			continue
 		}
 		found = true
@@ -75,6 +76,21 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 	return encodeMultivariant(renditionsOf(v, manifest, groups), variants), nil
 }
 
+// stoppedSegments is how many segments a live track lags behind others of its kind that has stopped: so many the live edge
+// waits for it.
+const stoppedSegments = 3
+
+// stopped reports whether t of a live stream has ended while others of its kind go on: whoever chose it now would find nothing.
+func stopped(w *packager.Window, t *packager.TrackWindow) bool {
+	if !w.Live {
+		return false
+	}
+	limit := media.At(t.Last().End(), t.Timescale).Add(media.FromDuration(stoppedSegments*w.TargetDuration + w.TargetDuration/2))
+	return slices.ContainsFunc(w.Tracks, func(o packager.TrackWindow) bool {
+		return o.Kind == t.Kind && len(o.Segments) > 0 && limit.Before(media.At(o.Last().End(), o.Timescale))
+	})
+}
+
 // repeats reports whether t is the same audio as one of seen.
 func repeats(w *packager.Window, seen []*packager.TrackWindow, t *packager.TrackWindow) bool {
 	return slices.ContainsFunc(seen, func(s *packager.TrackWindow) bool {
@@ -116,28 +132,43 @@ next:
 	return groups
 }
 
-// renditionsOf lists the tracks of every group. NAME is the language, made unique by a count, so that the same rendition
-// has the same name in every group (RFC 8216 4.3.4.1.1). The first of a group is its default.
+// renditionsOf lists the tracks of every group. NAME is what the encoder calls a track, else the language, made unique by a
+// count, so that the same rendition has the same name in every group (RFC 8216 4.3.4.1.1). The first of a group is its default.
+// Of those that players may choose by themselves no two are alike in language and characteristics.
 func renditionsOf(v packager.View, manifest string, groups []audioGroup) []rendition {
 	var out []rendition
 	for _, g := range groups {
-		used := map[string]bool{}
+		used, chosen := map[string]bool{}, map[string]bool{}
 		for i, t := range g.tracks {
-			language := cmp.Or(unquoted(t.Language), "audio")
-			name := language
+			called := cmp.Or(unquoted(t.Name), unquoted(t.Language), "audio")
+			name := called
 			for n := 2; used[name]; n++ {
-				name = language + " " + strconv.Itoa(n)
+				name = called + " " + strconv.Itoa(n)
 			}
 			used[name] = true
-			out = append(out, rendition{
-				group: g.id, name: name, language: t.Language,
-				isDefault: i == 0, autoselect: name == language,
-				channels: t.Last().Config.Channels,
-				uri:      playlistName(v, manifest, t.ID),
-			})
+			r := rendition{
+				group: g.id, name: name, language: t.Language, characteristics: characteristics(t.Roles),
+				isDefault: i == 0, channels: t.Last().Config.Channels, uri: playlistName(v, manifest, t.ID),
+			}
+			kind := r.language + "|" + r.characteristics
+			r.autoselect = r.isDefault || !t.Manual && !chosen[kind]
+			chosen[kind] = chosen[kind] || r.autoselect
+			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// characteristics returns the CHARACTERISTICS of an audio rendition with such roles (draft-pantos-hls-rfc8216bis 4.4.6.1).
+func characteristics(roles media.Roles) string {
+	var all []string
+	if roles&media.RoleDescription != 0 {
+		all = append(all, "public.accessibility.describes-video")
+	}
+	if roles&media.RoleEnhancedSpeech != 0 {
+		all = append(all, "public.accessibility.enhances-speech-intelligibility")
+	}
+	return strings.Join(all, ",")
 }
 
 // muxedVariants pairs each video with the first audio, if there is one.

@@ -36,6 +36,9 @@ type Track struct {
 	Timescale uint32 // ticks per second of every Start and Duration of the track's segments
 	Language  string // BCP 47, empty when unknown
 	Default   bool   // of several audio tracks the one that the encoder has played to viewers who choose none
+	Name      string // for people, as the encoder's manifest has it; empty when unknown
+	Roles     Roles  // what it is for, none when unknown; of audio without RoleMain, which is Default
+	Manual    bool   // players are not to choose it by themselves (AUTOSELECT=NO)
 	Bitrate   int    // bit/s, nominal: fixed when the track first appears and unique among the channel's tracks of its Kind
 }
 

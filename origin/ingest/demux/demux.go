@@ -38,8 +38,9 @@ type Track struct {
 	Kind      media.Kind
 	Timescale uint32 // of every time and duration of its fragments
 	Language  string // BCP 47, empty when unknown or "und"
-	Bitrate   int    // bit/s the encoder declared, 0 when it did not
-	InBand    bool   // video: parameter sets stand only in the samples (avc3, hev1), which players of Apple refuse
+	Roles     media.Roles
+	Bitrate   int  // bit/s the encoder declared, 0 when it did not
+	InBand    bool // video: parameter sets stand only in the samples (avc3, hev1), which players of Apple refuse
 	Config    *media.Config
 
 	reorder int // video: pictures by which decoding runs ahead of presentation, as the parameter sets say

@@ -175,6 +175,7 @@ func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
 			t.Language, h.elng = tag, tag
 		}
 	}
+	t.Roles = kinds(list)
 	e, err := sampleEntry(mdia, inside, t.Kind)
 	var skip ignored
 	if errors.As(err, &skip) {

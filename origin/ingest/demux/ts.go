@@ -233,6 +233,7 @@ type stream struct {
 	refused  string // what the stream is, where it is audio that cannot be packaged
 	kind     astits.StreamType
 	language string // three letters, empty when not given
+	roles    media.Roles
 	units    []unit
 	lost     int
 
@@ -272,8 +273,8 @@ func newStream(es *astits.PMTElementaryStream) *stream {
 		if d == nil {
 			continue
 		}
-		if l := d.ISO639LanguageAndAudioType; l != nil && len(l.Language) == 3 {
-			s.language = string(l.Language)
+		if l := d.ISO639LanguageAndAudioType; l != nil && len(l.Language) >= 3 { // more with two languages: the first is of the left channel
+			s.language, s.roles = string(l.Language[:3]), audioRoles(l.Type)
 		}
 		if es.StreamType != 0x06 {
 			continue
@@ -463,7 +464,7 @@ func (s *stream) fragment(lim Limits) (*Fragment, error) {
 func (s *stream) track(e entry, timescale uint32) *Track {
 	h := header{timescale: timescale, language: packLanguage(s.language)}
 	return &Track{
-		Source: uint32(s.pid), Kind: e.kind, Timescale: timescale, Language: languageTag(s.language),
+		Source: uint32(s.pid), Kind: e.kind, Timescale: timescale, Language: languageTag(s.language), Roles: s.roles,
 		Bitrate: e.bitrate, Config: h.config(e),
 	}
 }

@@ -39,7 +39,7 @@ func newLiveStream(r *TSReader, s *stream, index int) *liveStream {
 
 // same reports whether o is what a later programme map says of the very stream.
 func (s *liveStream) same(o *liveStream) bool {
-	return s.codec == o.codec && s.index == o.index && s.language == o.language
+	return s.codec == o.codec && s.index == o.index && s.language == o.language && s.roles == o.roles
 }
 
 // take takes a packet, and the PES packet that it ends.

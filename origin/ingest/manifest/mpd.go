@@ -23,6 +23,8 @@ type Representation struct {
 	Kind          string // Video, Audio, Text or "" when the MPD does not tell
 	Language      string // BCP 47
 	Main          bool   // its Role is main (ISO/IEC 23009-1 5.8.5.5)
+	Label         string
+	Purposes      []Descriptor // its Roles, and what it says of accessibility
 	Codecs        string
 	Bandwidth     int    // bit/s
 	Init          string // name of the initialization segment relative to the MPD, "" when there is none
@@ -31,6 +33,9 @@ type Representation struct {
 	listed []string // of a SegmentList: the newest
 }
 
+// Descriptor is a value of a scheme (ISO/IEC 23009-1 5.8.2).
+type Descriptor struct{ Scheme, Value string }
+
 // Media reports whether name, relative to the MPD, is a media segment of r.
 func (r *Representation) Media(name string) bool {
 	return slices.Contains(r.listed, name) || r.media.match(name)
@@ -38,7 +43,10 @@ func (r *Representation) Media(name string) bool {
 
 // Size returns how many bytes of memory r takes, roughly.
 func (r *Representation) Size() int {
-	size := 256 + len(r.ID) + len(r.AdaptationSet) + len(r.Language) + len(r.Codecs) + len(r.Init) + r.media.size()
+	size := 256 + len(r.ID) + len(r.AdaptationSet) + len(r.Language) + len(r.Codecs) + len(r.Label) + len(r.Init) + r.media.size()
+	for _, d := range r.Purposes {
+		size += 32 + len(d.Scheme) + len(d.Value)
+	}
 	for _, name := range r.listed {
 		size += 16 + len(name)
 	}
@@ -66,7 +74,9 @@ type (
 		Mime     string       `xml:"mimeType,attr"`
 		Codecs   string       `xml:"codecs,attr"`
 		Lang     string       `xml:"lang,attr"`
+		Label    []string     `xml:"Label"`
 		Role     []roleXML    `xml:"Role"`
+		Access   []roleXML    `xml:"Accessibility"`
 		Base     []string     `xml:"BaseURL"`
 		Template *templateXML `xml:"SegmentTemplate"`
 		List     *listXML     `xml:"SegmentList"`
@@ -102,6 +112,7 @@ type (
 // Bounds of what one MPD may list.
 const (
 	maxRepresentations = 500
+	maxPurposes        = 16 // Roles of a set, and as many of accessibility
 	maxListed          = 64 // names of a SegmentList: the newest, which are those still to be looked up
 )
 
@@ -145,6 +156,14 @@ func ParseMPD(b []byte) (*MPD, error) {
 func (doc *mpdXML) representation(p *periodXML, set *setXML, rep *repXML, i int) (Representation, error) {
 	r := Representation{ID: rep.ID, AdaptationSet: set.ID, Language: set.Lang, Codecs: rep.Codecs,
 		Main: slices.Contains(set.Role, roleXML{"urn:mpeg:dash:role:2011", "main"})}
+	if len(set.Label) > 0 {
+		r.Label = strings.TrimSpace(set.Label[0])
+	}
+	for _, list := range [][]roleXML{set.Role, set.Access} {
+		for _, d := range list[:min(len(list), maxPurposes)] {
+			r.Purposes = append(r.Purposes, Descriptor(d))
+		}
+	}
 	if r.AdaptationSet == "" {
 		r.AdaptationSet = strconv.Itoa(i)
 	}

@@ -49,6 +49,9 @@ type Rendition struct {
 	Name     string
 	Language string // BCP 47
 	Default  bool
+	Manual   bool // AUTOSELECT=NO was said: it is also what an absent AUTOSELECT means, which many encoders do not know
+
+	Characteristics []string // uniform type identifiers
 }
 
 // Bounds of what one playlist may list.
@@ -213,8 +216,20 @@ func (r *renditions) Decode(line string) (m3u8.CustomTag, error) {
 	a := m3u8.DecodeAttributeList(strings.TrimPrefix(line, r.TagName()))
 	r.list = append(r.list, Rendition{
 		URI: a["URI"], Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Language: a["LANGUAGE"], Default: a["DEFAULT"] == "YES",
+		Manual: a["AUTOSELECT"] == "NO", Characteristics: characteristics(a["CHARACTERISTICS"]),
 	})
 	return noTag{}, nil
+}
+
+// maxCharacteristics of one rendition are read.
+const maxCharacteristics = 16
+
+func characteristics(list string) []string {
+	if list == "" {
+		return nil
+	}
+	all := strings.SplitN(list, ",", maxCharacteristics+1)
+	return all[:min(len(all), maxCharacteristics)]
 }
 
 // noTag stands for a line that renditions has taken.
