@@ -55,6 +55,7 @@ type reportedTrack struct {
 	SegmentSeconds          reportedSpread
 	KeyFrameSeconds         *reportedSpread `json:",omitempty"`
 	SegmentsWithoutKeyFrame int
+	SegmentsWithOpenGOP     int
 	ArrivalSecondsLate      reportedSpread
 	IrregularSegments       int
 }
@@ -123,7 +124,7 @@ func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
 func reportedTrackOf(t ingest.TrackReport) reportedTrack {
 	v := reportedTrack{Name: t.ID, Kind: t.Kind.String(), Language: t.Language, Bitrate: t.Bitrate, MeasuredSegments: t.Measured,
 		SegmentSeconds: seconds(t.Durations), ArrivalSecondsLate: seconds(t.Late), SegmentsWithoutKeyFrame: t.Keyless,
-		IrregularSegments: t.Irregular}
+		SegmentsWithOpenGOP: t.Open, IrregularSegments: t.Irregular}
 	if c := t.Config; c != nil {
 		v.Codec, v.Width, v.Height, v.SampleRate, v.Channels = c.Codec, c.Width, c.Height, c.SampleRate, c.Channels
 		if c.FrameRate.Den > 0 {

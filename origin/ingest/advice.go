@@ -64,6 +64,7 @@ func (r InputReport) Advise(now time.Time) (all []Advice) {
 			}
 		}
 		track("no_key_frame", t.noKeyFrame())
+		track("open_gop", t.openGOP())
 		track("key_frames_rare", t.keyFramesRare())
 		track("irregular_segments", t.irregularSegments())
 		track("late_media", t.lateMedia(r.Clock))
@@ -138,6 +139,14 @@ func (t TrackReport) noKeyFrame() string {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d segments start without a key frame, so players cannot start there: set %s", t.Keyless, t.Measured, t.keyFrames())
+}
+
+func (t TrackReport) openGOP() string {
+	if t.Open == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d segments begin with open GOPs, whose first pictures need the segment before: players that start or switch there drop or spoil them: set -flags +cgop (x264 and x265: open-gop=0)",
+		t.Open, t.Measured)
 }
 
 func (t TrackReport) keyFramesRare() string {

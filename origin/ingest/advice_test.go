@@ -54,6 +54,8 @@ func TestAdviceSaysWhatToChange(t *testing.T) {
 		{"no_playlist", "", "no MPD describes the segments", func(r *InputReport) { r.Manifests, r.Protocol = 0, "dash" }},
 		{"no_key_frame", "video", "15 of 20 segments start without a key frame, so players cannot start there: set -g 50 -keyint_min 50",
 			func(r *InputReport) { r.Tracks[0].Keyless = 15 }},
+		{"open_gop", "video", "3 of 20 segments begin with open GOPs, whose first pictures need the segment before: players that start or " +
+			"switch there drop or spoil them: set -flags +cgop (x264 and x265: open-gop=0)", func(r *InputReport) { r.Tracks[0].Open = 3 }},
 		{"key_frames_rare", "video", "key frames every 10 s: players wait that long: set -g 50",
 			func(r *InputReport) { r.Tracks[0].Keys.Usual = 10 * time.Second }},
 		{"key_frames_rare", "video", "set -g and -keyint_min to 2 s worth of frames",

@@ -113,6 +113,7 @@ type measured struct {
 	arrived       time.Time
 	size          int64
 	keyed         bool // video: it begins with a sync sample
+	open          bool // video: that is of an open group of pictures
 }
 
 // trackMeter measures one track in the present session of its encoder.
@@ -138,7 +139,7 @@ func (m *inputMeter) measure(s *segment, seg media.Segment, now time.Time) {
 		*t = trackMeter{session: s.at.Session} // what its encoder did before it was restarted says nothing any more
 	}
 	at := func(ticks int64) time.Duration { return media.At(ticks, s.track.Timescale).Duration() }
-	t.recent.add(measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins,
+	t.recent.add(measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins, open: s.keys.open(),
 		late: now.Sub(media.At(seg.End(), s.track.Timescale).UTC())}, keptSegments)
 	if s.track.Kind != media.Video {
 		return
@@ -167,9 +168,14 @@ func (m *inputMeter) forgetOldest() {
 
 // keyTimes are the sync samples of a segment of video.
 type keyTimes struct {
-	begins bool    // the first sample is one
-	at     []int64 // UTC ticks, keptKeys at most
+	begins  bool // the first sample is one
+	leading bool // pictures that follow it are shown before it
+	scan    pictureScan
+	at      []int64 // UTC ticks, keptKeys at most
 }
+
+// open reports whether the segment begins with an open group of pictures.
+func (k *keyTimes) open() bool { return k.begins && k.scan.open(k.leading) }
 
 // note takes in the samples of a fragment that begins at UTC ticks.
 func (k *keyTimes) note(at int64, sync bool, first bool) {

@@ -44,6 +44,7 @@ type TrackReport struct {
 	Late      Spread // arrival minus media end
 	Keys      Spread // video: distances of sync samples, zero before there are two
 	Keyless   int    // video: segments that begin without one
+	Open      int    // video: segments that begin with an open group of pictures
 }
 
 // Spread sums up some lengths of time.
@@ -135,6 +136,9 @@ func trackReport(tr timeline.TrackState, segs []measured, keys []time.Duration, 
 		}
 		if tr.Kind == media.Video && !s.keyed {
 			r.Keyless++
+		}
+		if s.open {
+			r.Open++
 		}
 	}
 	if length > 0 {

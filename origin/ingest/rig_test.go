@@ -327,6 +327,9 @@ func (s *source) fragment(zero int64, from, to int) []byte {
 		d := make([]byte, s.size)
 		binary.BigEndian.PutUint32(d, uint32(s.size-4))
 		d[4] = 0x41
+		if n%s.gop == 0 {
+			d[4] = 0x65
+		}
 		binary.BigEndian.PutUint32(d[5:], uint32(n))
 		f.Samples = append(f.Samples, cmaf.Sample{Duration: s.frame, Size: uint32(s.size), Sync: n%s.gop == 0})
 		data = append(data, d...)

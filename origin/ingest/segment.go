@@ -45,7 +45,8 @@ type segment struct {
 // place is taken: nothing has been written. Of segments whose clock is UTC several encoders may send copies: there the place
 // is reserved by the first that is complete.
 func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Config, at placed) (*segment, error) {
-	s := &segment{tl: t.tl, track: tr, config: c, at: at, hash: sha256.New(), end: at.Start, copies: t.copies}
+	s := &segment{tl: t.tl, track: tr, config: c, at: at, hash: sha256.New(), end: at.Start, copies: t.copies,
+		keys: keyTimes{scan: newPictureScan(c.Codec)}}
 	if err := s.reserve(); err != nil {
 		return nil, err
 	}
@@ -100,6 +101,8 @@ func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Rea
 		samples[i].CompositionOffset += int32(s.delay)
 		if s.track.Kind == media.Video {
 			s.keys.note(at, samples[i].Sync, s.count == 0 && i == 0)
+			s.keys.scan.expect(samples[i].Size)
+			s.keys.leading = s.keys.leading || at+int64(samples[i].CompositionOffset)-s.delay < s.at.Start
 		}
 		at += int64(samples[i].Duration)
 	}
@@ -114,6 +117,9 @@ func (s *segment) append(time, reorder int64, samples []cmaf.Sample, body io.Rea
 	w := io.MultiWriter(s.upload, s.hash)
 	if _, err := w.Write(s.head); err != nil {
 		return err
+	}
+	if s.keys.scan.first.left > 0 || s.keys.scan.second.left > 0 {
+		w = io.MultiWriter(w, &s.keys.scan)
 	}
 	buf := s.copies.Get().(*[]byte)
 	defer s.copies.Put(buf)
@@ -153,7 +159,8 @@ func (s *segment) finish(ctx context.Context, now time.Time) (media.Segment, err
 		return media.Segment{}, err
 	}
 	seg := media.Segment{Start: s.at.Start, Duration: s.end - s.at.Start, Size: s.size, Part: s.at.Part, Config: s.config,
-		Hash: binary.BigEndian.Uint64(s.hash.Sum(nil)), Arrived: now.UnixMilli()}
+		Hash: binary.BigEndian.Uint64(s.hash.Sum(nil)), Arrived: now.UnixMilli(),
+		Dependent: s.track.Kind == media.Video && (!s.keys.begins || s.keys.open())}
 	return s.tl.Append(ctx, s.track.ID, timeline.Add{Segment: seg, Step: s.step, Locked: s.at.Locked})
 }
 

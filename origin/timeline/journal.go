@@ -146,8 +146,12 @@ func encodeSegment(kind byte, tr *track, s media.Segment) []byte {
 			config = i
 		}
 	}
-	return writer{kind}.uint(uint64(tr.index)).int(s.Number).int(s.Start).uint(uint64(s.Duration)).uint(uint64(s.Size)).
+	w := writer{kind}.uint(uint64(tr.index)).int(s.Number).int(s.Start).uint(uint64(s.Duration)).uint(uint64(s.Size)).
 		uint(s.Hash).int(s.Arrived).uint(uint64(s.Part)).uint(uint64(config))
+	if s.Dependent {
+		w = w.bool(true)
+	}
+	return w
 }
 
 // replay applies one record of either stream. Unknown record types are an error: an older program must not run on.
@@ -274,6 +278,9 @@ func (s *state) replaySegment(r *reader, rec storage.Record) error {
 	seg := media.Segment{Number: r.int(), Start: r.start(), Duration: int64(r.uintTo(maxTicks)),
 		Size: int64(r.uintTo(math.MaxInt64)), Hash: r.uint(), Arrived: r.int(), Part: uint32(r.uintTo(math.MaxUint32))}
 	config := r.uint()
+	if len(r.b) > 0 {
+		seg.Dependent = r.uintTo(1) == 1
+	}
 	if r.bad {
 		return nil
 	}

@@ -425,6 +425,19 @@ func TestSoundsBesideTheDefaultAreAlternates(t *testing.T) {
 	require.Equal(t, []string{"main", "main", "alternate"}, roles())
 }
 
+func TestASetDoesNotSayThatSegmentsBeginWithASAPWhereOneDoesNot(t *testing.T) {
+	w := window(videoTrack("v1", 3e6, 6), videoTrack("v2", 1e6, 6), audioTrack("a1", "en", 6))
+	said := func() (all []uint32) {
+		for _, s := range parse(t, packager.View{Window: w}).Periods[0].AdaptationSets {
+			all = append(all, s.StartWithSAP)
+		}
+		return all
+	}
+	require.Equal(t, []uint32{1, 1}, said())
+	w.Tracks[1].Segments[3].Dependent = true
+	require.Equal(t, []uint32{0, 1}, said())
+}
+
 func TestSetsHaveTheNamesAndRolesOfTheirTracks(t *testing.T) {
 	w := window(videoTrack("v1", 3e6, 6), videoTrack("signed", 2e6, 6), audioTrack("a1", "en", 6), audioTrack("a2", "en", 6),
 		audioTrack("a3", "fr", 6))

@@ -259,7 +259,9 @@ func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.Adaptati
 	set.ContentType = mpd.RFC6838ContentTypeType(kind.String())
 	set.MimeType = kind.String() + "/mp4"
 	set.Lang = runs[0].track.Language
-	set.StartWithSAP = 1
+	if !slices.ContainsFunc(runs, func(r run) bool { return slices.ContainsFunc(r.segments, dependent) }) {
+		set.StartWithSAP = 1
+	}
 	set.Roles = roles(w, runs)
 	set.Accessibilities = accessibilities(runs[0].track.Roles)
 	if name := runs[0].track.Name; name != "" {
@@ -272,6 +274,8 @@ func makeSet(w *packager.Window, runs []run, used map[uint32]bool) *mpd.Adaptati
 	}
 	return set
 }
+
+func dependent(s media.Segment) bool { return s.Dependent }
 
 // roles returns the Roles of an AdaptationSet (ISO/IEC 23009-1 5.8.5.5).
 func roles(w *packager.Window, runs []run) (out []*mpd.DescriptorType) {

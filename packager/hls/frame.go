@@ -20,12 +20,15 @@ const mediaVersion = 6
 // multivariantVersion is the EXT-X-VERSION of multivariant playlists: the same, so that a client refuses both or none.
 const multivariantVersion = 6
 
+const independentSegments = "#EXT-X-INDEPENDENT-SEGMENTS"
+
 // mediaHeader is what precedes the first segment of a media playlist.
 type mediaHeader struct {
 	target        int64 // seconds
 	sequence      int64
 	discontinuity uint32
 	playlistType  string // "EVENT", "VOD" or ""
+	independent   bool   // every segment can be decoded by itself
 }
 
 // rendition is one EXT-X-MEDIA line of TYPE=AUDIO.
@@ -51,7 +54,7 @@ type variant struct {
 // them has a defined place.
 type composite []byte
 
-func (composite) TagName() string         { return "#EXT-X-INDEPENDENT-SEGMENTS" }
+func (composite) TagName() string         { return independentSegments }
 func (c composite) Encode() *bytes.Buffer { return bytes.NewBuffer(c) }
 func (c composite) String() string        { return string(c) }
 
@@ -61,11 +64,14 @@ func appendMediaHeader(b []byte, h mediaHeader) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hls: new media playlist: %w", err)
 	}
-	lines := composite("#EXT-X-INDEPENDENT-SEGMENTS")
-	if h.playlistType != "" {
-		lines = append(lines, "\n#EXT-X-PLAYLIST-TYPE:"+h.playlistType...)
+	var lines composite
+	if h.independent {
+		lines = append(lines, independentSegments+"\n"...)
 	}
-	lines = append(lines, "\n#EXT-X-DISCONTINUITY-SEQUENCE:"...)
+	if h.playlistType != "" {
+		lines = append(lines, "#EXT-X-PLAYLIST-TYPE:"+h.playlistType+"\n"...)
+	}
+	lines = append(lines, "#EXT-X-DISCONTINUITY-SEQUENCE:"...)
 	lines = strconv.AppendUint(lines, uint64(h.discontinuity), 10)
 	p.SetVersion(mediaVersion)
 	p.SetCustomTag(lines)
@@ -74,13 +80,19 @@ func appendMediaHeader(b []byte, h mediaHeader) ([]byte, error) {
 	return append(b, p.Encode().Bytes()...), nil
 }
 
-// encodeMultivariant returns a multivariant playlist.
-func encodeMultivariant(renditions []rendition, variants []variant) []byte {
+// encodeMultivariant returns a multivariant playlist. independent says that of every segment of its playlists.
+func encodeMultivariant(independent bool, renditions []rendition, variants []variant) []byte {
 	p := m3u8.NewMasterPlaylist()
 	p.SetVersion(multivariantVersion)
-	lines := composite("#EXT-X-INDEPENDENT-SEGMENTS")
-	for _, r := range renditions {
-		lines = fmt.Appendf(lines, "\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=%s,NAME=%s", quote(r.group), quote(r.name))
+	var lines composite
+	if independent {
+		lines = append(lines, independentSegments...)
+	}
+	for i, r := range renditions {
+		if i > 0 || independent {
+			lines = append(lines, '\n')
+		}
+		lines = fmt.Appendf(lines, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=%s,NAME=%s", quote(r.group), quote(r.name))
 		if r.language != "" {
 			lines = append(lines, ",LANGUAGE="+quote(r.language)...)
 		}
@@ -93,7 +105,9 @@ func encodeMultivariant(renditions []rendition, variants []variant) []byte {
 		}
 		lines = append(lines, ",URI="+quote(r.uri)...)
 	}
-	p.SetCustomTag(lines)
+	if len(lines) > 0 {
+		p.SetCustomTag(lines)
+	}
 	for _, v := range variants {
 		params := m3u8.VariantParams{
 			Bandwidth:        uint32(v.bandwidth),

@@ -34,6 +34,7 @@ func (f Format) mediaPlaylist(v packager.View, tracks []string) ([]byte, error) 
 		target:        max(1, int64((v.TargetDuration+time.Second-1)/time.Second)),
 		sequence:      segments[0].Number,
 		discontinuity: segments[0].Part,
+		independent:   allIndependent(segments),
 	}
 	switch {
 	case !v.Live:

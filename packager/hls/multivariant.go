@@ -50,11 +50,11 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 	case len(videos) == 0 && len(audios) == 0:
 		return nil, fmt.Errorf("hls: no track that %s segments can carry: %w", f.ext(), packager.ErrNoTrack)
 	case len(videos) == 0:
-		return encodeMultivariant(nil, f.audioVariants(v, manifest, audios)), nil
+		return encodeMultivariant(independent(v.Window), nil, f.audioVariants(v, manifest, audios)), nil
 	}
 	groups := groupAudio(audios)
 	if f == TS && !v.AudioGroups && oneSound(v.Window, audios) {
-		return encodeMultivariant(nil, f.muxedVariants(v, manifest, videos, audios)), nil
+		return encodeMultivariant(independent(v.Window), nil, f.muxedVariants(v, manifest, videos, audios)), nil
 	}
 	var variants []variant
 	for _, video := range videos {
@@ -73,7 +73,7 @@ func (f Format) multivariant(v packager.View, manifest string) ([]byte, error) {
 			variants = append(variants, s)
 		}
 	}
-	return encodeMultivariant(renditionsOf(v, manifest, groups), variants), nil
+	return encodeMultivariant(independent(v.Window), renditionsOf(v, manifest, groups), variants), nil
 }
 
 // stoppedSegments is how many segments a live track lags behind others of its kind that has stopped: so many the live edge
@@ -89,6 +89,15 @@ func stopped(w *packager.Window, t *packager.TrackWindow) bool {
 	return slices.ContainsFunc(w.Tracks, func(o packager.TrackWindow) bool {
 		return o.Kind == t.Kind && len(o.Segments) > 0 && limit.Before(media.At(o.Last().End(), o.Timescale))
 	})
+}
+
+// independent reports whether every segment in view can be decoded by itself.
+func independent(w *packager.Window) bool {
+	return !slices.ContainsFunc(w.Tracks, func(t packager.TrackWindow) bool { return !allIndependent(t.Segments) })
+}
+
+func allIndependent(segments []media.Segment) bool {
+	return !slices.ContainsFunc(segments, func(s media.Segment) bool { return s.Dependent })
 }
 
 // repeats reports whether t is the same audio as one of seen.

@@ -84,3 +84,26 @@ func TestARenditionThatStoppedIsNotOfferedWhileOthersGoOn(t *testing.T) {
 		require.Contains(t, text, "index_hi.m3u8")
 	})
 }
+
+func TestSegmentsAreNotSaidToBeIndependentWhereOneIsNot(t *testing.T) {
+	const tag = "#EXT-X-INDEPENDENT-SEGMENTS\n"
+	v := live(video("hi", 1080, 5_000_000, 5), video("lo", 360, 800_000, 5), audio("en", "mp4a.40.2", "en", 2, 128_000, 5))
+	read := func(r packager.Resource) string {
+		b, err := CMAF.Render(v, r)
+		require.NoError(t, err)
+		return string(b)
+	}
+	for _, r := range []packager.Resource{manifest("index"), child("index", "hi"), child("index", "lo"), child("index", "en")} {
+		require.Contains(t, read(r), tag)
+	}
+	v.Tracks[1].Segments[2].Dependent = true
+	require.NotContains(t, read(manifest("index")), tag, "it speaks of all its playlists")
+	require.NotContains(t, read(child("index", "lo")), tag)
+	require.Contains(t, read(child("index", "hi")), tag)
+	text, p := renderMultivariant(t, CMAF, v)
+	require.Len(t, p.Variants, 2)
+	require.Len(t, renditionLines(text), 1)
+	text, p = renderMultivariant(t, TS, live(v.Tracks[1]))
+	require.Len(t, p.Variants, 1)
+	require.NotContains(t, text, tag)
+}

@@ -55,17 +55,20 @@ type Config struct {
 	Channels   int // audio
 }
 
-// Segment is an addressable, independently decodable time range of a track. As stored it is one object; as output it may
+// Segment is an addressable time range of a track. It can be decoded by itself unless it says that it cannot. As stored it is one object; as output it may
 // be several stored segments joined, with Start, Duration and Size covering all of them.
 type Segment struct {
-	Number   int64   // strictly increasing in a track; a jump of more than one is a gap
-	Start    int64   // ticks since the UTC epoch: earliest presentation time
-	Duration int64   // ticks; the segment covers [Start, Start+Duration)
-	Size     int64   // bytes
-	Hash     uint64  // first 8 bytes of the SHA-256 of the stored bytes; of joined segments, mixed from theirs
-	Arrived  int64   // Unix milliseconds at which the segment became available
-	Part     uint32  // which Part of the timeline it belongs to; a change between neighbours is a discontinuity
-	Config   *Config // never nil
+	Number   int64  // strictly increasing in a track; a jump of more than one is a gap
+	Start    int64  // ticks since the UTC epoch: earliest presentation time
+	Duration int64  // ticks; the segment covers [Start, Start+Duration)
+	Size     int64  // bytes
+	Hash     uint64 // first 8 bytes of the SHA-256 of the stored bytes; of joined segments, mixed from theirs
+	Arrived  int64  // Unix milliseconds at which the segment became available
+	Part     uint32 // which Part of the timeline it belongs to; a change between neighbours is a discontinuity
+	// Dependent is set where decoding needs the segment before: the first picture of video is no key frame, or that of an open
+	// group of pictures.
+	Dependent bool
+	Config    *Config // never nil
 }
 
 // End returns Start+Duration in ticks.

@@ -307,7 +307,7 @@ func reachAudio(v *Fragment, all []Fragment) {
 // entry describes the stream by its parameter sets.
 func (p *parameterSets) entry(c codec) (entry, error) {
 	if len(p.sps) == 0 || len(p.pps) == 0 || c == h265 && len(p.vps) == 0 {
-		return entry{}, fmt.Errorf("%w: no parameter sets", ErrNoInit)
+		return entry{}, fmt.Errorf("%w: the video has no parameter sets, which every segment of MPEG-TS needs (x264: repeat-headers=1)", ErrNoInit)
 	}
 	var record bytes.Buffer
 	if c == h264 {
