@@ -10,6 +10,7 @@ import (
 
 	"headwater/origin/ingest/demux"
 	"headwater/origin/timeline"
+	"headwater/packager/cmaf"
 	"headwater/packager/media"
 	"headwater/storage"
 )
@@ -57,6 +58,9 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.from = f.Time
+	if f.Clock33 && l.track.Kind == media.Video {
+		evenOut(f.Samples, at.Moved)
+	}
 	if !at.Locked {
 		l.await(SegmentKey(l.id, l.track.ID, at.Start))
 	}
@@ -66,6 +70,15 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	}
 	l.timed = true
 	return l.openAt(ctx, at)
+}
+
+// evenOut has a segment of MPEG-TS end where its source says, though it was moved by some ticks: how long its last picture lasts
+// is a guess, and so it is with that of the segment before, which moved this one. At 60000/1001 pictures a second it is half a
+// tick too long, always.
+func evenOut(samples []cmaf.Sample, moved int64) {
+	if last := &samples[len(samples)-1]; moved < int64(last.Duration)/2 && moved > -int64(last.Duration)/2 {
+		last.Duration = uint32(int64(last.Duration) - moved)
+	}
 }
 
 // patienceRetry is how long an upload waits for another one of the same segment.

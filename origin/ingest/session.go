@@ -93,7 +93,8 @@ type placed struct {
 	Part   uint32
 	Locked bool
 
-	Session int // ordinal
+	Session int   // ordinal
+	Moved   int64 // ticks by which Start is later than the source says, to be where the segment before ends
 }
 
 // place maps the segment of track at s to UTC. pdt is asked, outside any lock and only when a new session has to begin
@@ -124,7 +125,8 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 			return placed{}, err
 		}
 	}
-	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch, Session: ordinal}
+	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch, Session: ordinal,
+		Moved: start - in.anchor(ordinal).utc(s, now)}
 	var err error
 	p.Part, err = in.part(ctx, track, c, start, s)
 	return p, err
