@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -169,7 +170,7 @@ func contentRange(value string) (from, to int64, err error) {
 			to, err = strconv.ParseInt(last, 10, 64)
 		}
 	}
-	if !ok || !whole || !two || err != nil || from < 0 || to < from {
+	if !ok || !whole || !two || err != nil || from < 0 || to < from || to == math.MaxInt64 {
 		return 0, 0, fmt.Errorf("%w: Content-Range %q", reply.ErrBadRequest, value)
 	}
 	return from, to, nil
