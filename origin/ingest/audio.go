@@ -77,6 +77,7 @@ type audioLane struct {
 	next    int64 // UTC ticks at which the last frame that was taken ended
 	awaits  bool  // the upload has video, of which nothing came yet
 	started bool
+	cedes   bool   // another track of the upload goes on in its place
 	at      placed // of the stream since it began or its clock jumped
 	ctx     context.Context
 }
@@ -326,5 +327,17 @@ func (l *audioLane) close(ctx context.Context, whole bool) error {
 	if _, err := l.emit(ctx, true); err != nil {
 		return err
 	}
+	if n := len(l.waiting); l.cedes && n > 0 && l.distance(l.next-l.waiting[0].time) < leastRest {
+		l.leaveOut(n)
+		return nil
+	}
 	return l.flush(ctx, len(l.waiting))
+}
+
+// leaveOut counts the frames that wait and lets go of them: as a segment they would stand in the way of what follows, which may
+// begin before they end.
+func (l *audioLane) leaveOut(frames int) {
+	l.seen.LeftOut(l.id, LeftPackets, frames)
+	l.held.Give(l.size)
+	l.waiting, l.size = nil, 0
 }

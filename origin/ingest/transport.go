@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,6 +123,8 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 		p.lastLonger(ctx, &frags[i])
 		p.whole = max(p.whole, media.At(frags[i].Duration(), frags[i].Track.Timescale).Duration())
 	}
+	// What changes begins a part, which is also that of the others.
+	slices.SortStableFunc(frags, func(a, b demux.Fragment) int { return boolCompare(p.changes(variant, &b), p.changes(variant, &a)) })
 	for i := range frags {
 		f := &frags[i]
 		tr, c, err := p.track(ctx, variant, f, true)
@@ -135,6 +138,22 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 		}
 	}
 	return p.closeAll(ctx, true)
+}
+
+// changes reports whether a fragment is of another configuration than its track was.
+func (p *push) changes(variant string, f *demux.Fragment) bool {
+	last, has := p.tl.Last(trackID(variant, f.Track, true))
+	return has && last.Config.ID != f.Track.Config.ID
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // tsStream cuts an endless stream, from its beginning on. Its tracks are headed: each upload is of an encoder that began, or
@@ -172,6 +191,9 @@ func (p *push) trackEnded(ctx context.Context, tr *demux.Track) error {
 		return nil
 	}
 	delete(p.lanes, tr)
+	if a, ok := l.(*audioLane); ok {
+		a.cedes = true
+	}
 	return l.close(ctx, true)
 }
 
