@@ -16,6 +16,7 @@ func errorTable() reply.Table {
 		notFound   = "ResourceNotFoundException"
 		validation = "ValidationException"
 		conflict   = "ConflictException"
+		throttled  = "ThrottlingException"
 	)
 	line := func(err error, status int, kind, reason, text string, soon, detail bool) reply.Rule {
 		return reply.Rule{Err: err, Answer: reply.Answer{
@@ -38,6 +39,9 @@ func errorTable() reply.Table {
 
 		// What was pushed.
 		line(ingest.ErrStalled, 408, "RequestTimeoutException", "stalled", "The upload stalled", false, detail),
+		line(ingest.ErrBitrate, 429, throttled, "max_bitrate", "The bitrate of the channel is used up", false, detail),
+		line(ingest.ErrRequestRate, 429, throttled, "max_request_rate", "Too many requests per second to the channel", false, detail),
+		line(ingest.ErrConcurrent, 429, throttled, "max_concurrent", "Too many requests at a time to the channel", false, detail),
 		line(demux.ErrNoInit, 412, "PreconditionFailedException", "no_init", "Initialization segment missing", false, detail),
 		line(demux.ErrUnsupported, 415, "UnsupportedMediaTypeException", "unsupported_media", "Unsupported media", false, detail),
 		line(demux.ErrTooLarge, 413, "RequestEntityTooLargeException", "media_limit", "Media exceeds a limit", false, detail),

@@ -21,7 +21,13 @@ type pushReport struct {
 	ChannelGroupName, ChannelName string
 
 	Time   time.Time
+	Limits []reportedLimit
 	Inputs []reportedInput
+}
+
+type reportedLimit struct {
+	Name       string
+	Limit, Use int64
 }
 
 type reportedInput struct {
@@ -94,7 +100,10 @@ func (s *Server) servePushReport(w http.ResponseWriter, r *http.Request) {
 }
 
 func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
-	out := pushReport{ChannelGroupName: id.Group, ChannelName: id.Name, Time: now.UTC().Truncate(time.Millisecond)}
+	out := pushReport{ChannelGroupName: id.Group, ChannelName: id.Name, Time: now.UTC().Truncate(time.Millisecond), Limits: []reportedLimit{}}
+	for _, l := range report.Limits {
+		out.Limits = append(out.Limits, reportedLimit(l))
+	}
 	for _, in := range report.Inputs {
 		v := reportedInput{Input: in.Number, Active: in.Active, UserAgent: in.Encoder, Protocol: in.Protocol, Clock: in.Clock,
 			UploadsAccepted: in.Accepted, UploadsRejected: in.Rejected, Segments: in.Segments, Manifests: in.Manifests,

@@ -28,6 +28,7 @@ type Channel struct {
 	ID
 	Ingest          IngestAuth
 	V2              IngestV2
+	Limits          Limits
 	Numbering       Numbering
 	SegmentDuration time.Duration // target when a long-running push is cut into segments; 0: 2 s
 	Endpoints       []Endpoint

@@ -146,6 +146,7 @@ func (ch *Channel) Validate() error {
 	}
 	c.ingest(ch.Ingest)
 	c.v2(ch.V2)
+	c.limits(ch.Limits)
 	if len(ch.Endpoints) > MaxEndpoints {
 		c.add("endpoints", MemberMax, "%d endpoints are more than %d", len(ch.Endpoints), MaxEndpoints)
 	}

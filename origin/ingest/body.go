@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"headwater/origin/channel"
 	"headwater/origin/ingest/demux"
 	"headwater/origin/reply"
 )
@@ -23,6 +25,10 @@ type patientBody struct {
 	err   error     // that ended the body, io.EOF included
 	until time.Time // when it is read no more; zero: as long as it lasts
 	held  *share    // what is read stays in memory until the request ends; nil: it does not
+
+	gate     *gate           // that counts the bytes; nil: none does
+	ctx      context.Context //nolint:containedctx // of the request: ends the waits of what io.Reader has no context for
+	slowedAt time.Time       // since when each read had to wait
 
 	// Of bodies that trickle: see pace.
 	paced   int64     // count at pacedAt
@@ -46,10 +52,15 @@ type patientBody struct {
 	left       bool // it is too late for that
 }
 
-// newPatientBody leaves the deadline in force when the body is done with: what net/http still reads of it has no other, and it
+// body leaves the deadline in force when the body is done with: what net/http still reads of it has no other, and it
 // sets its own for the next request.
-func newPatientBody(w http.ResponseWriter, r *http.Request, opt Options) *patientBody {
-	return &patientBody{r: r.Body, ctl: http.NewResponseController(w), idle: opt.Idle, limit: opt.MaxUpload}
+func (h *Handler) body(w http.ResponseWriter, r *http.Request, id channel.ID) *patientBody {
+	b := &patientBody{r: r.Body, ctl: http.NewResponseController(w), ctx: r.Context(), idle: h.opt.Idle, limit: h.opt.MaxUpload}
+	if t := h.taking(id); t != nil {
+		l := t.gate.inForce()
+		b.gate, b.idle, b.limit = &t.gate, l.Idle, l.Upload
+	}
+	return b
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -60,12 +71,15 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.err = b.stopped()
 		return 0, b.err
 	}
+	if b.gate != nil {
+		p = p[:min(len(p), mostAtOnce)]
+	}
 	n, err := b.r.Read(p)
 	b.waits(false)
 	b.readAt = time.Now()
 	b.count += int64(n)
 	if b.limit > 0 && b.count > b.limit && err == nil {
-		err = &http.MaxBytesError{Limit: b.limit}
+		err = tooLarge(b.limit)
 	}
 	switch {
 	case err != nil && !errors.Is(err, io.EOF) && b.over():
@@ -75,6 +89,9 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	if heldErr := b.held.Take(int64(n)); heldErr != nil {
 		n, err = 0, heldErr
+	}
+	if slowErr := b.slow(n, err != nil); slowErr != nil {
+		n, err = 0, slowErr
 	}
 	b.err = err
 	return n, err
@@ -161,11 +178,10 @@ func (b *patientBody) stopped() error {
 
 // explain returns why an upload failed, if it did, when err came of what was read.
 func (b *patientBody) explain(err error) error {
-	var tooLarge *http.MaxBytesError
 	switch {
-	case b.err == nil, errors.Is(b.err, io.EOF), errors.As(b.err, &tooLarge):
+	case b.err == nil, errors.Is(b.err, io.EOF), errors.Is(b.err, reply.ErrTooLarge):
 		return err
-	case errors.Is(b.err, reply.ErrMemory), errors.Is(b.err, reply.ErrConflict), errors.Is(b.err, ErrStalled):
+	case errors.Is(b.err, reply.ErrMemory), errors.Is(b.err, reply.ErrConflict), errors.Is(b.err, ErrStalled), errors.Is(b.err, ErrBitrate):
 		return b.err
 	case errors.Is(b.err, reply.ErrStopping):
 		if err == nil {
@@ -176,12 +192,17 @@ func (b *patientBody) explain(err error) error {
 	return errors.Join(fmt.Errorf("%w: the body ended after %d bytes: %w", demux.ErrTruncated, b.count, b.err), err)
 }
 
+// tooLarge refuses a file of more bytes than limit.
+func tooLarge(limit int64) error {
+	return fmt.Errorf("%w: one file may have %d bytes (limits.max_upload)", reply.ErrTooLarge, limit)
+}
+
 // stalled says which rule ended the body.
 func (b *patientBody) stalled() error {
 	if b.count == b.paced {
-		return fmt.Errorf("%w: nothing arrived for %v, after %d bytes", ErrStalled, b.idle, b.count)
+		return fmt.Errorf("%w: nothing arrived for %v, after %d bytes (limits.upload_idle)", ErrStalled, b.idle, b.count)
 	}
-	return fmt.Errorf("%w: %d bytes arrived in %v, after %d, and at least %d must", ErrStalled, b.count-b.paced, b.idle, b.paced, leastProgress)
+	return fmt.Errorf("%w: %d bytes arrived in %v, after %d, and at least %d must (limits.upload_idle)", ErrStalled, b.count-b.paced, b.idle, b.paced, leastProgress)
 }
 
 // interrupt has the body end when a server that stops now ends it, and wakes a read that waits.

@@ -53,8 +53,8 @@ type Observer interface {
 
 // Options of a Handler. Zero fields take the defaults named with them.
 type Options struct {
-	Idle      time.Duration // longest silence of a body, and in which leastProgress must come: 60 s
-	MaxUpload int64         // bytes of one file; endless streams are not counted: 1 GiB
+	Idle      time.Duration // longest silence of a body, and in which leastProgress must come, where the channel has no limit: 60 s
+	MaxUpload int64         // bytes of one file where the channel has no limit; endless streams are not counted: 1 GiB
 	HeldBytes int64         // bytes of uploads held in memory at once, of which a channel alone gets half: 256 MiB
 	Limits    demux.Limits  // demux.DefaultLimits
 	Now       func() time.Time
@@ -83,10 +83,10 @@ type Handler struct {
 // New returns a Handler that stores in store.
 func New(dir Directory, store *storage.Store, seen Observer, opt Options) *Handler {
 	if opt.Idle == 0 {
-		opt.Idle = 60 * time.Second
+		opt.Idle = channel.DefaultIdle
 	}
 	if opt.MaxUpload == 0 {
-		opt.MaxUpload = 1 << 30
+		opt.MaxUpload = channel.DefaultUpload
 	}
 	if opt.HeldBytes == 0 {
 		opt.HeldBytes = 256 << 20
@@ -128,24 +128,37 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		return
 	}
 	name, err := objectName(rest, r.URL)
-	switch {
-	case err != nil:
+	if err != nil {
 		reason := reply.Describe(r.Context(), err).Reason
 		h.seen.Rejected(id, reason)
 		h.rejected(id, by.Input, refusal(rest, reason, err, h.opt.Now()))
 		reply.WriteError(w, r, err)
+		return
+	}
+	leave, err := h.enter(r, id)
+	var over *limitError
+	switch {
+	case errors.As(err, &over):
+		h.overLimit(w, r, id, by.Input, name, over)
+		return
+	case err != nil:
+		h.refuse(w, r, id, by.Input, name, h.body(w, r, id), err, h.log(r, id, by.Input, name))
+		return
+	}
+	defer leave()
+	switch {
 	case (r.Method == http.MethodPut || r.Method == http.MethodPost) && r.Header.Get("Content-Range") != "":
 		h.piece(w, r, id, by, name)
 	case r.Method == http.MethodPut, r.Method == http.MethodPost:
-		h.upload(w, r, id, by, name)
+		h.upload(w, r, id, by, name, h.body(w, r, id))
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		h.readBack(w, r, id, by.Input, name)
 	case r.Method == http.MethodDelete:
 		// A hint: what leaves an encoder's window stays in ours (reference ingest.md section 1, rule 13).
-		newPatientBody(w, r, h.opt).drain()
+		h.body(w, r, id).drain()
 		w.WriteHeader(http.StatusOK)
 	default:
-		newPatientBody(w, r, h.opt).drain()
+		h.body(w, r, id).drain()
 		h.webDAV(w, r, id, by.Input, name)
 	}
 }
@@ -170,20 +183,22 @@ func (h *Handler) allowed(r *http.Request, id channel.ID, by access.Door) error 
 	if err != nil {
 		return err
 	}
+	if t := h.taking(id); t != nil {
+		t.gate.adopt(h.limitsOf(ch))
+	}
 	return h.encoders.Check(r, ch, by)
 }
 
 // upload receives a body and answers when what it made is durable.
-func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, name string) {
-	log := reply.Logger(r.Context()).With("channel", id.String(), "input", by.Input, "name", name)
-	body := newPatientBody(w, r, h.opt)
+func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, name string, body *patientBody) {
+	log := h.log(r, id, by.Input, name)
 	_, body.stream = streamName(name)
-	if !body.stream && r.ContentLength > h.opt.MaxUpload {
-		body.err = &http.MaxBytesError{Limit: h.opt.MaxUpload}
+	if !body.stream && r.ContentLength > body.limit {
+		body.err = tooLarge(body.limit)
 		h.refuse(w, r, id, by.Input, name, body, body.err, log)
 		return
 	}
-	lasting := r.ContentLength < 0 || r.ContentLength > h.opt.MaxUpload
+	lasting := r.ContentLength < 0 || r.ContentLength > body.limit
 	if lasting {
 		defer h.drains.watch(body)()
 	}
@@ -222,7 +237,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	h.rejected(id, number, refusal(name, reason, err, h.opt.Now()))
 	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "client", r.RemoteAddr, "error", err)
 	body.drain()
+	retryAfter(w, err)
 	reply.WriteKnown(w, r, err)
+}
+
+// log returns the logger of an upload.
+func (h *Handler) log(r *http.Request, id channel.ID, input int, name string) *slog.Logger {
+	return reply.Logger(r.Context()).With("channel", id.String(), "input", input, "name", name)
 }
 
 // unframed reports whether a request says nothing of its body's length, as of ffmpeg with -chunked_post 0: what follows is
@@ -312,6 +333,7 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 		h.channels[id] = t
 	}
 	t.channel.Store(ch)
+	t.gate.adopt(h.limitsOf(ch))
 	return t, nil
 }
 

@@ -33,6 +33,7 @@ type intake struct {
 	copies  *sync.Pool // of *[]byte, copyBuffer long
 	feed    *feed
 	writing writing
+	gate    gate
 
 	mu                sync.Mutex
 	inputs            map[int]*input
@@ -85,16 +86,24 @@ func (t *intake) reject(input int, r Refusal) {
 	t.meters[input-1].refuse(r)
 }
 
+// countRejected counts what was not taken of an input and is not told of one by one.
+func (t *intake) countRejected(input int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused++
+	t.meters[input-1].refused++
+}
+
 // took counts and measures a segment that became visible.
 func (p *push) took(s *segment, seg media.Segment, now time.Time) {
-	protocol, m := p.protocol(), &p.meters[p.in.number-1]
+	protocol, m, tracks := p.protocol(), &p.meters[p.in.number-1], p.gate.inForce().Tracks
 	m.hear(p.encoder, now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken++
 	p.intake.protocol, p.intake.encoder = protocol.words(), p.encoder
 	m.protocol = string(protocol)
-	m.measure(s, seg, now)
+	m.measure(s, seg, tracks, now)
 }
 
 // resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.

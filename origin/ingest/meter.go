@@ -10,7 +10,7 @@ import (
 	"headwater/packager/media"
 )
 
-// What is kept of an input for its report, beside a few numbers: at most 64 tracks (maxTracks) of about 5 KiB, and 20 refusals
+// What is kept of an input for its report, beside a few numbers: at most 64 tracks (the limit, if more) of about 5 KiB, and 20 refusals
 // of no more than 1 KiB. Only a restart of the server loses it.
 const (
 	keptSegments = 64               // of each track: over two minutes of 2 s segments
@@ -19,7 +19,7 @@ const (
 	keptStrays   = 64               // refusals, of all channels that nothing was taken of yet, and challenges
 	keptBegins   = 32               // sessions of each input
 	maxWords     = 200              // bytes of what a refusal says and of a User-Agent
-	bitrateOver  = time.Minute      // bitrates are those of the segments that came within it, or of keptSegments
+	measuredOver = time.Minute      // bitrates are those of the segments that came within it, or of keptSegments
 	sameBegin    = 10 * time.Second // sessions that begin within it are one encoder's, which has a process for each rendition
 )
 
@@ -124,12 +124,12 @@ type trackMeter struct {
 	lastKey time.Duration       // UTC media time; 0: none yet
 }
 
-// measure takes in a segment that became visible.
-func (m *inputMeter) measure(s *segment, seg media.Segment, now time.Time) {
+// measure takes in a segment that became visible, of one of so many tracks at most.
+func (m *inputMeter) measure(s *segment, seg media.Segment, tracks int, now time.Time) {
 	m.segments++
 	t := m.tracks[s.track.ID]
 	if t == nil {
-		if len(m.tracks) >= maxTracks {
+		if len(m.tracks) >= tracks {
 			m.forgetOldest()
 		}
 		t = &trackMeter{session: s.at.Session}

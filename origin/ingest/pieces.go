@@ -76,8 +76,8 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		h.refusePiece(w, r, id, by.Input, name, fmt.Errorf("%w: the piece begins at byte %d, the one before ended at %d", reply.ErrBadRequest, from, j.next))
 		return
 	}
-	body := newPatientBody(w, r, h.opt)
-	_ = j.in.SetWriteDeadline(time.Now().Add(h.opt.Idle))
+	body := h.body(w, r, id)
+	_ = j.in.SetWriteDeadline(time.Now().Add(body.idle))
 	n, err := io.Copy(j.in, io.LimitReader(body, to-from+1))
 	j.next += n
 	switch {
@@ -147,7 +147,9 @@ func (h *Handler) growing(r *http.Request, id channel.ID, by access.Door, name, 
 		whole.Body = io.NopCloser(io.MultiReader(bytes.NewReader(init.Raw), far))
 	}
 	go func() {
-		h.upload(j.out, whole, id, by, name)
+		body := h.body(j.out, whole, id)
+		body.gate = nil // which has counted the pieces
+		h.upload(j.out, whole, id, by, name, body)
 		_, _ = far.Close(), near.Close()
 		h.joins.mu.Lock()
 		if h.joins.open[key] == j {

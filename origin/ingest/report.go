@@ -11,7 +11,10 @@ import (
 )
 
 // Report is what an encoder would have to know of its pushes and is never told, for the people who run it.
-type Report struct{ Inputs [2]InputReport }
+type Report struct {
+	Limits []LimitUse // none before anything was pushed
+	Inputs [2]InputReport
+}
 
 // InputReport is what one input received since the server began.
 type InputReport struct {
@@ -37,7 +40,7 @@ type InputReport struct {
 // TrackReport is what one track of an input is like, measured over its last keptSegments segments in the present session.
 type TrackReport struct {
 	timeline.TrackState
-	Bitrate   int    // bit/s over bitrateOver, 0 when nothing came within it
+	Bitrate   int    // bit/s over measuredOver, 0 when nothing came within it
 	Measured  int    // segments that the numbers rest on
 	Durations Spread // of segments
 	Irregular int    // segments that are longer or shorter than usual by more than a quarter
@@ -73,6 +76,9 @@ func (h *Handler) Report(id channel.ID) (r Report) {
 		r.Inputs[i].Challenged = h.challenged.m[pushedTo{id.String(), i + 1}.key()]
 	}
 	h.mu.Unlock()
+	if t != nil {
+		r.Limits = t.use()
+	}
 	for i := range r.Inputs {
 		in := &r.Inputs[i]
 		in.Number = i + 1
@@ -131,7 +137,7 @@ func trackReport(tr timeline.TrackState, segs []measured, keys []time.Duration, 
 	var length time.Duration
 	for _, s := range segs {
 		lengths, late = append(lengths, s.length), append(late, s.late)
-		if now.Sub(s.arrived) <= bitrateOver {
+		if now.Sub(s.arrived) <= measuredOver {
 			size, length = size+s.size, length+s.length
 		}
 		if tr.Kind == media.Video && !s.keyed {

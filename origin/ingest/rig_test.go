@@ -176,6 +176,7 @@ func table() reply.Table {
 	}
 	return reply.Table{line(ErrStalled, 408, "stalled"), line(demux.ErrNoInit, 412, "no_init"), line(demux.ErrUnsupported, 415, "unsupported_media"),
 		line(demux.ErrTooLarge, 413, "media_limit"), line(demux.ErrTruncated, 400, "truncated"), line(demux.ErrMalformed, 400, "malformed"),
+		line(ErrBitrate, 429, "max_bitrate"), line(ErrRequestRate, 429, "max_request_rate"), line(ErrConcurrent, 429, "max_concurrent"),
 		line(ErrTooManyTracks, 409, "max_tracks"), line(ErrAhead, 409, "too_far_ahead"), line(timeline.ErrOverlap, 409, "overlap"),
 		line(channel.ErrNotFound, 404, "no_channel")}
 }

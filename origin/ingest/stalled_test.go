@@ -77,7 +77,7 @@ func TestHowSlowABodyMayBe(t *testing.T) {
 
 func TestTheAnswerSaysWhichRuleEndedABody(t *testing.T) {
 	b := &patientBody{idle: time.Minute, count: 1000, paced: 1000}
-	require.EqualError(t, b.stalled(), "the upload stalled: nothing arrived for 1m0s, after 1000 bytes")
+	require.EqualError(t, b.stalled(), "the upload stalled: nothing arrived for 1m0s, after 1000 bytes (limits.upload_idle)")
 	b.count += 59
-	require.EqualError(t, b.stalled(), "the upload stalled: 59 bytes arrived in 1m0s, after 1000, and at least 64 must")
+	require.EqualError(t, b.stalled(), "the upload stalled: 59 bytes arrived in 1m0s, after 1000, and at least 64 must (limits.upload_idle)")
 }

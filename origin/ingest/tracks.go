@@ -7,16 +7,17 @@ import (
 	"slices"
 	"sync"
 
+	"headwater/origin/channel"
 	"headwater/packager/media"
 )
 
 // How many tracks a channel may have.
 const (
-	// maxTracks at a time, with segments or about to: far more than a ladder with its languages, far less than a stream makes
-	// whose every file looks like a variant of its own.
-	maxTracks = 64
-	// maxTracksEver, for the journal keeps what a track is after its segments are gone.
-	maxTracksEver = 64 * maxTracks
+	// maxTracks at a time, with segments or about to, where the channel does not say: far more than a ladder with its languages,
+	// far less than a stream makes whose every file looks like a variant of its own.
+	maxTracks = channel.DefaultTracks
+	// tracksEver are so many times those: the journal keeps what a track is after its segments are gone.
+	tracksEver = 64
 )
 
 // ErrTooManyTracks refuses media of a track that a channel has no room for.
@@ -52,7 +53,7 @@ func (p *push) setTrack(ctx context.Context, tr media.Track) (media.Track, error
 
 // roomFor returns an error when a track that has no segments and is not written to would be one too many.
 func (p *push) roomFor(id string) error {
-	have := p.tl.State().Tracks
+	have, most := p.tl.State().Tracks, p.gate.inForce().Tracks
 	used, known := 0, false
 	for i := range have {
 		known = known || have[i].ID == id
@@ -60,11 +61,11 @@ func (p *push) roomFor(id string) error {
 			used++
 		}
 	}
-	if used >= maxTracks {
-		return fmt.Errorf("%w: %s would be one more than the %d that a channel may have", ErrTooManyTracks, id, maxTracks)
+	if used >= most {
+		return fmt.Errorf("%w: %s would be one more than the %d that the channel may have (limits.max_tracks)", ErrTooManyTracks, id, most)
 	}
-	if !known && len(have) >= maxTracksEver {
-		return fmt.Errorf("%w: %s would be one more than the %d that a channel may have had", ErrTooManyTracks, id, maxTracksEver)
+	if ever := tracksEver * most; !known && len(have) >= ever {
+		return fmt.Errorf("%w: %s would be one more than the %d that the channel may have had (limits.max_tracks)", ErrTooManyTracks, id, ever)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ var base = Table{
 	{ErrPrecondition, Answer{412, "PreconditionFailedException", "precondition", "Precondition failed", false, false}},
 	{ErrNoLookAhead, Answer{412, "PreconditionFailedException", "look_ahead", "The following fragments are not there yet", true, false}},
 	{ErrThrottled, Answer{429, "ThrottlingException", "throttled", "Too many requests", false, false}},
-	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, false}},
+	{ErrTooLarge, Answer{413, "RequestEntityTooLargeException", "max_upload", "Body too large", false, true}},
 	{ErrConflict, Answer{409, "ConflictException", "conflict", "Another source holds this input", false, true}},
 	{ErrBadRequest, Answer{400, "ValidationException", "bad_request", "Bad request", false, true}},
 
