@@ -49,7 +49,6 @@ const (
 	defaultData          = "data"
 	defaultShutdownGrace = 25 * time.Second
 	defaultExpiryGrace   = 5 * time.Minute
-	defaultMaxUpload     = 1 << 30 // bytes
 	maxChannels          = 100_000
 	maxGrace             = 24 * time.Hour
 	minExpiryGrace       = time.Second // without any, what a manifest has just named could be gone
@@ -77,9 +76,9 @@ type Config struct {
 	Access         channel.Access     // of endpoints that have none of their own
 	StorageSync    bool
 	MaxChannels    int
-	MaxUpload      int64         // bytes of one upload that is one object
-	ShutdownGrace  time.Duration // for uploads under way when the server stops
-	ExpiryGrace    time.Duration // objects stay fetchable so long after they left every manifest
+	Limits         channel.Limits // of channels that have none of their own
+	ShutdownGrace  time.Duration  // for uploads under way when the server stops
+	ExpiryGrace    time.Duration  // objects stay fetchable so long after they left every manifest
 	Channels       []channel.Channel
 }
 
@@ -152,7 +151,7 @@ func (c *Config) Template() channel.Template {
 	}
 	return func(id channel.ID) channel.Channel {
 		ch := channel.Default(id)
-		ch.Ingest = c.Ingest
+		ch.Ingest, ch.Limits = c.Ingest, c.Limits
 		for i := range ch.Endpoints {
 			ch.Endpoints[i].Access = c.Access
 		}
@@ -190,9 +189,13 @@ func (c *Config) Summary() string {
 	line("channels on first push", "%t, up to %d channels", c.FirstPush, c.MaxChannels)
 	line("default ingest", "%v", c.Ingest)
 	line("default access", "%v", c.Access)
+	line("default limits", "%v", c.Limits)
 	for i := range c.Channels {
 		ch := &c.Channels[i]
 		line("channel "+ch.ID.String(), "numbering %s, ingest %v", ch.Numbering, ch.Ingest)
+		if ch.Limits != c.Limits {
+			line("  limits", "%v", ch.Limits)
+		}
 		for j := range ch.V2.Inputs {
 			line(fmt.Sprintf("  input %d", j+1), "/in/v2/%s/%s/channel, %d users", ch.V2.ID, ch.V2.Inputs[j].ID, len(ch.V2.Inputs[j].Users))
 		}
@@ -225,7 +228,6 @@ func (c *Config) needsRestart(next *Config) (names []string) {
 		{"tls", c.TLSCert == next.TLSCert && c.TLSKey == next.TLSKey},
 		{"storage.sync", c.StorageSync == next.StorageSync},
 		{"log.format", c.LogJSON == next.LogJSON},
-		{"limits.max_upload", c.MaxUpload == next.MaxUpload},
 		{"expiry_grace", c.ExpiryGrace == next.ExpiryGrace},
 	} {
 		if !s.same {

@@ -82,7 +82,7 @@ func (b *builder) build() *Config {
 		FirstPush:     first(true, fl.FirstPush, f.FirstPush),
 		StorageSync:   first(true, fl.StorageSync, f.Storage.Sync),
 		MaxChannels:   first(channel.DefaultMax, fl.MaxChannels, f.Limits.MaxChannels),
-		MaxUpload:     int64(first(defaultMaxUpload, f.Limits.MaxUpload)),
+		Limits:        f.Limits.over(channel.DefaultLimits()),
 		ShutdownGrace: first(defaultShutdownGrace, fl.ShutdownGrace, (*time.Duration)(f.ShutdownGrace)),
 		ExpiryGrace:   first(defaultExpiryGrace, (*time.Duration)(f.ExpiryGrace)),
 	}
@@ -124,9 +124,6 @@ func (b *builder) bounds(c *Config) {
 	}
 	if c.MaxChannels < 1 || c.MaxChannels > maxChannels {
 		b.badSetting(b.flags.MaxChannels != nil, "limits.max_channels", "%d is not between 1 and %d", c.MaxChannels, maxChannels)
-	}
-	if c.MaxUpload < 1 {
-		b.badSetting(false, "limits.max_upload", "at least one byte is needed")
 	}
 	if c.ShutdownGrace < 0 || c.ShutdownGrace > maxGrace {
 		b.badSetting(b.flags.ShutdownGrace != nil, "shutdown_grace", "%v is not between 0s and %v", c.ShutdownGrace, maxGrace)
@@ -207,7 +204,7 @@ func (b *builder) defaults(c *Config) {
 		c.Ingest.Tokens = []string{token}
 	}
 	c.Access = b.access("access", &b.file.Access)
-	probe := channel.Channel{ID: channel.ID{Group: "default", Name: "default"}, Numbering: channel.NumberingAuto, Ingest: c.Ingest}
+	probe := channel.Channel{ID: channel.ID{Group: "default", Name: "default"}, Numbering: channel.NumberingAuto, Ingest: c.Ingest, Limits: c.Limits}
 	probe.Endpoints = []channel.Endpoint{channel.NewEndpoint("default", channel.CMAF)}
 	probe.Endpoints[0].Access = c.Access
 	for _, p := range channel.Problems(probe.Validate()) {

@@ -48,6 +48,10 @@ func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Ch
 		ch.Ingest = c.Ingest
 		defaults = append(defaults, "ingest.")
 	}
+	ch.Limits = f.Limits.over(c.Limits)
+	for _, key := range f.Limits.unwritten() {
+		defaults = append(defaults, "limits."+key)
+	}
 	if f.IngestV2 != nil {
 		ch.V2 = b.ingestV2(path+".ingest_v2", f.IngestV2)
 	}

@@ -94,18 +94,19 @@ type fileStorage struct {
 }
 
 type fileLimits struct {
-	MaxChannels *int  `yaml:"max_channels"`
-	MaxUpload   *size `yaml:"max_upload"`
+	MaxChannels       *int `yaml:"max_channels"`
+	fileChannelLimits `yaml:",inline"`
 }
 
 type fileChannel struct {
-	Group           *string         `yaml:"group"`
-	Name            string          `yaml:"name"`
-	Numbering       *string         `yaml:"numbering"`
-	SegmentDuration duration        `yaml:"segment_duration"`
-	Ingest          *fileIngest     `yaml:"ingest"`
-	IngestV2        *fileIngestV2   `yaml:"ingest_v2"`
-	Endpoints       *[]fileEndpoint `yaml:"endpoints"`
+	Group           *string           `yaml:"group"`
+	Name            string            `yaml:"name"`
+	Numbering       *string           `yaml:"numbering"`
+	SegmentDuration duration          `yaml:"segment_duration"`
+	Ingest          *fileIngest       `yaml:"ingest"`
+	IngestV2        *fileIngestV2     `yaml:"ingest_v2"`
+	Limits          fileChannelLimits `yaml:"limits"`
+	Endpoints       *[]fileEndpoint   `yaml:"endpoints"`
 }
 
 type fileEndpoint struct {
@@ -144,30 +145,6 @@ func (d *duration) UnmarshalYAML(n *yaml.Node) error {
 	}
 	*d = duration(v)
 	return nil
-}
-
-// size is a number of bytes, written plainly or with KiB, MiB, GiB (1024) or kB, MB, GB (1000).
-type size int64
-
-// UnmarshalYAML parses a scalar.
-func (s *size) UnmarshalYAML(n *yaml.Node) error {
-	units := []struct {
-		suffix string
-		bytes  int64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"", 1}}
-	for _, u := range units {
-		digits, ok := strings.CutSuffix(n.Value, u.suffix)
-		if !ok || n.Kind != yaml.ScalarNode {
-			continue
-		}
-		v, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 31)
-		if err != nil {
-			break
-		}
-		*s = size(int64(v) * u.bytes) // at most 2^31 * 2^30
-		return nil
-	}
-	return wrong(n, "a size is written like 500MB, 2GiB or a number of bytes")
 }
 
 // prefix is a CIDR prefix or a single address.

@@ -134,6 +134,14 @@ func TestProblemsNameTheirLine(t *testing.T) {
 		{"a number without a unit", "shutdown_grace: 30\n", "1: a duration is written like 30s, 6h or 14d"},
 		{"no grace for what manifests have just named", "data: a\nexpiry_grace: 0s\n", "2: expiry_grace: 0s is not between 1s and 24h0m0s"},
 		{"a size in an unknown unit", "limits: {max_upload: 5 furlongs}\n", "1: a size is written like 500MB, 2GiB or a number of bytes"},
+		{"a bitrate in an unknown unit", "limits:\n  max_bitrate: 5Mb\n", "2: a bitrate is written like 800kbps, 25Mbps or a number of bits per second"},
+		{"a limit that stops everybody", "limits:\n  max_tracks: 2\n  max_request_rate: 0\n", "3: limits.max_request_rate: 0 is less than 1 requests per second"},
+		{"no upload at all", "limits: {max_upload: 0}\n", "1: limits.max_upload: at least one byte is needed"},
+		{"a bad limit of all channels, once", "limits: {max_tracks: 257}\nchannels:\n- name: a\n  limits: {upload_idle: 5s}\n",
+			"1: limits.max_tracks: 257 is more than 256 tracks"},
+		{"a bad limit of a channel", "channels:\n- name: a\n  limits:\n    max_bitrate: 10kbps\n",
+			"4: channels.0.limits.max_bitrate: 10000 is less than 100000 bit/s"},
+		{"a limit that is not of channels", "channels:\n- name: a\n  limits:\n    max_channels: 1\n", `4: unknown key "max_channels"`},
 		{"a prefix with bits too many", "trusted_proxies:\n- 10.0.0.1/8\n",
 			`2: invalid address range "10.0.0.1/8": bits set beyond the prefix length, write 10.0.0.0/8 or the address alone`},
 		{"a secret that is none", "ingest:\n  tokens:\n  - {enf: X}\n", "3: a secret is written as {env: NAME}, {file: path} or a string"},
@@ -191,6 +199,24 @@ func TestProblemsNameTheirLine(t *testing.T) {
 		_, err := load(fl, none)
 		require.ErrorContains(t, err, `headwater.yaml: listen: "x" is not an address`)
 	})
+}
+
+func TestLimitsAreThoseOfTheChannelElseOfAllElseTheDefaults(t *testing.T) {
+	c, err := load(yamlFile(t, `
+limits: {max_bitrate: 50Mbps, max_tracks: 10}
+channels:
+- name: inherits
+- name: own
+  limits: {max_bitrate: 8000kbps, max_upload: 25MB, upload_idle: 90s, max_request_rate: 50, max_concurrent: 20}
+`), none)
+	require.NoError(t, err)
+	all := channel.DefaultLimits()
+	all.Bitrate, all.Tracks = 50_000_000, 10
+	require.Equal(t, all, c.Channels[0].Limits)
+	require.Equal(t, all, c.Template()(channel.ID{Group: "default", Name: "pushed"}).Limits)
+	require.Equal(t, channel.Limits{Bitrate: 8_000_000, RequestRate: 50, Concurrent: 20, Tracks: 10, Upload: 25_000_000, Idle: 90 * time.Second},
+		c.Channels[1].Limits)
+	require.Contains(t, c.Summary(), "8000000 bit/s")
 }
 
 func TestAllProblemsAreReportedAtOnce(t *testing.T) {
@@ -331,7 +357,7 @@ func TestExampleConfigurationIsGoodAndComplete(t *testing.T) {
 	require.NoError(t, err, "it can be tried as it is")
 	require.Len(t, c.Channels, 1)
 	require.Equal(t, defaultExpiryGrace, c.ExpiryGrace, "the example shows the defaults")
-	require.Equal(t, int64(defaultMaxUpload), c.MaxUpload)
+	require.Equal(t, channel.DefaultLimits(), c.Limits)
 	require.Equal(t, channel.DefaultStartoverWindow, c.Channels[0].Endpoints[0].StartoverWindow)
 
 	data, err := os.ReadFile(name)
@@ -398,7 +424,9 @@ func keysOf(t reflect.Type) map[string]bool {
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if key := t.Field(i).Tag.Get("yaml"); key != "" {
-				keys[key] = true
+				if key != ",inline" {
+					keys[key] = true
+				}
 				for k := range keysOf(t.Field(i).Type) {
 					keys[k] = true
 				}

@@ -12,7 +12,6 @@ import (
 	"headwater/origin"
 	"headwater/origin/access"
 	"headwater/origin/channel"
-	"headwater/origin/ingest"
 	"headwater/origin/metrics"
 	"headwater/storage"
 	"headwater/storage/fs"
@@ -58,7 +57,6 @@ func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (app
 		Logger:     p.log,
 		Now:        time.Now,
 		Grace:      c.ExpiryGrace,
-		Ingest:     ingest.Options{MaxUpload: c.MaxUpload},
 		PublicURL:  c.PublicURL,
 		PublicAddr: publicAddr,
 		Version:    version,
