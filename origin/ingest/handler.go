@@ -11,6 +11,7 @@
 package ingest
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -204,9 +205,6 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	}
 	held := &share{of: h.held, id: id}
 	defer held.release()
-	if kindOf(name) == fileTS {
-		body.held = held
-	}
 	p := &push{name: name, encoder: r.UserAgent(), body: body, held: held, limits: h.opt.Limits, now: h.opt.Now, log: log,
 		lanes: map[*demux.Track]lane{}, lasting: lasting, allowed: func() error { return h.allowed(r, id, by) }}
 	err := h.receive(r, id, by.Input, p)
@@ -268,19 +266,18 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 	p.intake, p.in, p.tale = t, in, in.names.received()
 	p.began = time.Now()
 	defer p.written()
-	switch kindOf(p.name) {
-	case filePlaylist:
-		return p.playlist(ctx)
-	case fileMPD:
-		return p.mpd()
+	if named := kindOf(p.name); (named == fileMP4 || named == fileOther) && in.names.looksLikeInit(p.name) {
+		in.names.beginInit(p.name)
+		defer in.names.endInit(p.name)
+	}
+	br := bufio.NewReaderSize(p.body, 32<<10)
+	switch p.kind(br) {
+	case filePlaylist, fileMPD, filePacked:
+		return p.manifest(ctx, br)
 	case fileTS:
-		return p.ts(ctx, p.body)
+		return p.ts(ctx, br)
 	case fileMP4:
-		if in.names.looksLikeInit(p.name) {
-			in.names.beginInit(p.name)
-			defer in.names.endInit(p.name)
-		}
-		return p.mp4(ctx)
+		return p.mp4(ctx, br)
 	default:
 		return p.ignore()
 	}

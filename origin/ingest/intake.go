@@ -261,7 +261,7 @@ func (t *intake) recall(ctx context.Context, in *input) error {
 		if err != nil {
 			return err
 		}
-		if isPlaylist(name) {
+		if kind, _ := signature(data[:min(len(data), maxSniff)]); kind == filePlaylist {
 			if pl, err := manifest.ParsePlaylist(data); err == nil {
 				in.names.setMaster(name, pl)
 				in.names.setText(name, data)

@@ -24,8 +24,7 @@ const (
 )
 
 // readManifest reads a playlist or MPD, packed with gzip or not, into held memory.
-func readManifest(body io.Reader, held *share) ([]byte, error) {
-	br := bufio.NewReader(body)
+func readManifest(br *bufio.Reader, held *share) ([]byte, error) {
 	var r io.Reader = br
 	if magic, _ := br.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		gz, err := gzip.NewReader(br)
@@ -49,11 +48,7 @@ func readManifest(body io.Reader, held *share) ([]byte, error) {
 
 // playlist receives an HLS playlist. Playlists are advisory: they tell which files belong together, the encoder's
 // wall clock and languages; times and durations come from the media.
-func (p *push) playlist(ctx context.Context) error {
-	data, err := readManifest(p.body, p.held)
-	if err != nil || len(data) == 0 {
-		return err
-	}
+func (p *push) playlist(ctx context.Context, data []byte) error {
 	pl, err := manifest.ParsePlaylist(data)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
@@ -72,11 +67,7 @@ func (p *push) playlist(ctx context.Context) error {
 }
 
 // mpd receives a DASH manifest: it tells which init segment belongs to which media.
-func (p *push) mpd() error {
-	data, err := readManifest(p.body, p.held)
-	if err != nil || len(data) == 0 {
-		return err
-	}
+func (p *push) mpd(data []byte) error {
 	m, err := manifest.ParseMPD(data)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
@@ -127,7 +118,7 @@ func (p *push) hls() bool {
 	if _, stream := streamName(p.name); stream {
 		return false
 	}
-	if path.Ext(p.name) == ".ts" {
+	if p.muxed || path.Ext(p.name) == ".ts" {
 		return true
 	}
 	at, sure := p.in.names.initKnown(p.name)

@@ -67,11 +67,7 @@ type lane interface {
 }
 
 // mp4 receives a fragmented MP4 box stream: an init segment, media segments, or an endless stream of both.
-func (p *push) mp4(ctx context.Context) error {
-	br := bufio.NewReaderSize(p.body, 32<<10)
-	if p.isTransport(br) {
-		return p.ts(ctx, br)
-	}
+func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 	head, err := br.Peek(8)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
@@ -418,7 +414,7 @@ func (p *push) protocol() protocol {
 		return protocolTransport
 	case stream:
 		return protocolCMAF
-	case kindOf(p.name) == fileTS:
+	case p.muxed:
 		return protocolTS
 	case p.hls():
 		return protocolFMP4

@@ -14,7 +14,7 @@ import (
 
 // This file is what names say by themselves.
 
-// fileKind is what an upload is by its name.
+// fileKind is what an upload is, by its name or by its bytes.
 type fileKind uint8
 
 const (
@@ -23,16 +23,19 @@ const (
 	fileMPD
 	fileTS
 	fileMP4
+	fileSparse // CMAF of text or of timed metadata, by its name
+	fileText   // WebVTT, by its bytes
+	filePacked // gzip, by its bytes
 )
 
 func kindOf(name string) fileKind {
 	if inner, stream := insideStream(name); stream {
-		if ext := strings.ToLower(path.Ext(inner)); sparse[ext] {
-			return fileOther
+		if sparse[strings.ToLower(path.Ext(inner))] {
+			return fileSparse
 		}
 		return fileMP4
 	}
-	switch strings.ToLower(path.Ext(name)) {
+	switch ext := strings.ToLower(path.Ext(name)); ext {
 	case ".m3u8", ".m3u":
 		return filePlaylist
 	case ".mpd":
@@ -41,15 +44,17 @@ func kindOf(name string) fileKind {
 		return fileTS
 	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
 		return fileMP4
+	default:
+		if sparse[ext] {
+			return fileSparse
+		}
+		return fileOther
 	}
-	return fileOther
 }
 
 // sparse are the extensions of CMAF tracks of text and of timed metadata (DASH-IF Live Media Ingest, Interface-1), of which
 // nothing is made yet.
 var sparse = map[string]bool{".cmft": true, ".cmfm": true}
-
-func isPlaylist(name string) bool { return kindOf(name) == filePlaylist }
 
 // initStem returns what the name of an init segment shares with its media files: "stream0" of "init-stream0.m4s", ""
 // of "init.mp4". ok is false when the name does not say that it is an init segment.

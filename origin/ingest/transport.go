@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,24 +16,10 @@ import (
 
 // This file is where MPEG-TS is received: a segment, or an endless stream that is cut.
 
-// isTransport reports whether an upload whose name says nothing else is MPEG-TS: two packets follow one another (no MP4 box
-// has that size).
-func (p *push) isTransport(br *bufio.Reader) bool {
-	const packet, sync = 188, 0x47
-	head, _ := br.Peek(1)
-	if len(head) == 0 || head[0] != sync {
-		return false
-	}
-	head, _ = br.Peek(packet + 1)
-	return len(head) > packet && head[packet] == sync
-}
-
 // ts receives MPEG-TS.
 func (p *push) ts(ctx context.Context, r io.Reader) error {
 	p.muxed = true
-	if p.body.held == nil {
-		p.body.held = p.held // what r has read ahead is not counted
-	}
+	p.body.held = p.held // what r has read ahead is not counted
 	if p.lasting && unnumbered(p.name) {
 		p.body.lasts()
 	}
