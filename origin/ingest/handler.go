@@ -12,19 +12,16 @@ package ingest
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"headwater/origin/access"
 	"headwater/origin/channel"
@@ -128,7 +125,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 		reply.WriteError(w, r, err)
 		return
 	}
-	name, err := objectName(rest, r.URL)
+	name, err := objectName(rest, r)
 	if err != nil {
 		reason := reply.Describe(r.Context(), err).Reason
 		h.seen.Rejected(id, reason)
@@ -356,32 +353,6 @@ func (h *Handler) Status(id channel.ID) (s Status, ok bool) {
 		return s, false
 	}
 	return t.status(), true
-}
-
-// maxName is the most bytes of a path below an input.
-const maxName = 600
-
-// objectName returns the clean path of an upload below its input. YouTube-style URLs carry it in the query, and double
-// slashes and a leading "./" mean nothing; what would leave the input is refused.
-func objectName(rest string, u *url.URL) (string, error) {
-	if file := fileParameter(u.RawQuery); file != "" {
-		rest = file
-	}
-	var parts []string
-	for part := range strings.SplitSeq(rest, "/") {
-		switch {
-		case part == "" || part == ".":
-		case part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }):
-			return "", fmt.Errorf("%w: %q is not a path below the channel", reply.ErrBadRequest, rest)
-		default:
-			parts = append(parts, part)
-		}
-	}
-	name := strings.Join(parts, "/")
-	if len(name) > maxName || !utf8.ValidString(name) {
-		return "", fmt.Errorf("%w: the path is longer than %d bytes or not UTF-8", reply.ErrBadRequest, maxName)
-	}
-	return cmp.Or(name, "main"), nil
 }
 
 // insideStream returns what stands between the parentheses of a DASH-IF ingest URL, "video.cmfv" of "Streams(video.cmfv)".
