@@ -73,12 +73,20 @@ func (c Credentials) Check(r *http.Request) Decision {
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if strings.EqualFold(scheme, "Bearer") {
-		if MatchAny(strings.TrimSpace(token), c.Tokens) {
-			return Decision{Allowed: true, Reason: ReasonToken, Principal: "token"}
-		}
-		return c.challenge(ReasonBadToken)
+		return c.CheckToken(strings.TrimSpace(token))
 	}
 	return c.challenge(ReasonBadScheme)
+}
+
+// CheckToken decides by a token that the request presents elsewhere than in its Authorization header.
+func (c Credentials) CheckToken(token string) Decision {
+	switch {
+	case c.Empty():
+		return Allow(ReasonOpen)
+	case MatchAny(token, c.Tokens):
+		return Decision{Allowed: true, Reason: ReasonToken, Principal: "token"}
+	}
+	return c.challenge(ReasonBadToken)
 }
 
 // matchUser compares with every user, so that the time tells neither whether the name nor whether the password exists.

@@ -30,6 +30,7 @@ func (s *Server) Public() http.Handler {
 	receive := s.cfg.Metrics.Ingest(recovered(s.serveIngest))
 	r.HandleFunc("/in/v1/{group}/{input}/{channel}", receive)
 	r.HandleFunc("/in/v1/{group}/{input}/{channel}/*", receive)
+	r.HandleFunc("/"+uploadHLS, s.cfg.Metrics.Ingest(recovered(s.serveUploadHLS)))
 	receive = s.cfg.Metrics.Ingest(recovered(s.serveIngestV2))
 	r.HandleFunc("/in/v2/{channel}/{input}", receive)
 	r.HandleFunc("/in/v2/{channel}/{input}/*", receive)
@@ -157,8 +158,12 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: the input is 1 or 2", reply.ErrNoRoute))
 		return
 	}
+	rest := chi.URLParam(r, "*")
+	if rest == uploadHLS && number == 1 {
+		number = copyOf(r)
+	}
 	s.uploading(w, r)
-	s.ingest.Serve(w, r, id, number, chi.URLParam(r, "*"))
+	s.ingest.Serve(w, r, id, number, rest)
 }
 
 // serveIngestV2 is serveIngest at the URLs of MediaPackage v1, which know inputs by their GUIDs.

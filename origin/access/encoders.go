@@ -3,13 +3,14 @@ package access
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"headwater/auth"
 	"headwater/origin/channel"
 )
 
-// Encoders checks who may push to a channel, with Basic, Digest or Bearer credentials. Create with NewEncoders.
+// Encoders checks who may push to a channel, with Basic, Digest or Bearer credentials or a stream key. Create with NewEncoders.
 type Encoders struct{ digest *auth.Digest }
 
 // NewEncoders returns Encoders that know no nonce of others.
@@ -22,7 +23,19 @@ type Door struct {
 	Began time.Time
 }
 
-// Check returns nil when the request may push to the channel, by its Authorization header alone; the body is not touched.
+// StreamKey returns the stream key in the query of a YouTube-style URL, "" when there is none (reference/ingest.md, section
+// 12): a token of the channel. It is a secret: neither it nor the query may stand in logs or answers.
+func StreamKey(r *http.Request) string {
+	if !strings.Contains(r.URL.RawQuery, "cid=") {
+		return ""
+	}
+	return r.URL.Query().Get("cid")
+}
+
+// Presents reports whether the request has credentials of any kind.
+func Presents(r *http.Request) bool { return r.Header.Get("Authorization") != "" || StreamKey(r) != "" }
+
+// Check returns nil when the request may push to the channel, by its Authorization header, or else its stream key; the body is not touched.
 // It can be asked again while the request lasts. Errors: auth.ErrUnauthenticated with challenges, channel.ErrNotFound.
 func (e *Encoders) Check(r *http.Request, ch *channel.Channel, by Door) error {
 	credentials := ch.Ingest.Credentials()
@@ -31,6 +44,9 @@ func (e *Encoders) Check(r *http.Request, ch *channel.Channel, by Door) error {
 		if credentials, err = ch.CredentialsV2(by.Input, by.GUID); err != nil {
 			return err
 		}
+	}
+	if key := StreamKey(r); key != "" && r.Header.Get("Authorization") == "" {
+		return credentials.CheckToken(key).Err()
 	}
 	return e.digest.Check(credentials, r, by.Began).Err()
 }

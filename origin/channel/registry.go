@@ -2,6 +2,7 @@ package channel
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,8 @@ import (
 var (
 	ErrNotFound = errors.New("no such channel")   // HTTP 404
 	ErrTooMany  = errors.New("too many channels") // HTTP 429
+
+	ErrSharedKey = errors.New("the stream key is of several channels") // HTTP 403
 )
 
 // DefaultMax is how many channels a registry lets appear on first push.
@@ -33,8 +36,9 @@ type Registry struct {
 // snapshot is immutable, and so are the channels it points to.
 type snapshot struct {
 	byID       map[ID]*Channel
-	list       []*Channel          // by group, then name
-	byGUID     map[string]*Channel // V2.ID
+	list       []*Channel                     // by group, then name
+	byGUID     map[string]*Channel            // V2.ID
+	byKey      map[[sha256.Size]byte]*Channel // hash of a token; nil: of several channels
 	configured map[ID]bool
 	template   Template // nil: channels do not appear on first push
 	max        int
@@ -64,6 +68,40 @@ func (r *Registry) Find(guid, input string) (*Channel, int, error) {
 		}
 	}
 	return nil, 0, fmt.Errorf("no input %s of a channel %s: %w", input, guid, ErrNotFound)
+}
+
+// FindByKey returns the configured channel that a stream key is for: a token that it alone has. The time it takes says nothing of the
+// tokens, of which there are only hashes. Errors: ErrNotFound, ErrSharedKey.
+func (r *Registry) FindByKey(key string) (*Channel, error) {
+	ch, known := r.snapshot.Load().byKey[sha256.Sum256([]byte(key))]
+	switch {
+	case !known:
+		return nil, fmt.Errorf("a stream key: %w", ErrNotFound)
+	case ch == nil:
+		return nil, ErrSharedKey
+	}
+	return ch, nil
+}
+
+// keys notes whose the tokens of channels are. Those of channels that may yet appear are nobody's.
+func (s *snapshot) keys() {
+	note := func(ch, owner *Channel) {
+		for _, token := range ch.Ingest.Tokens {
+			sum := sha256.Sum256([]byte(token))
+			if other, taken := s.byKey[sum]; taken && other != ch {
+				s.byKey[sum] = nil
+			} else {
+				s.byKey[sum] = owner
+			}
+		}
+	}
+	if s.template != nil {
+		made := s.template(ID{})
+		note(&made, nil)
+	}
+	for id := range s.configured {
+		note(s.byID[id], s.byID[id])
+	}
 }
 
 // List returns every channel, ordered by group and name. The slice must not be modified.
@@ -133,7 +171,8 @@ type Changes struct{ Added, Changed, Removed []ID }
 func (r *Registry) Replace(set Set) (Changes, error) {
 	var problems []error
 	next := &snapshot{
-		byID: make(map[ID]*Channel), configured: make(map[ID]bool), byGUID: make(map[string]*Channel), template: set.Template,
+		byID: make(map[ID]*Channel), configured: make(map[ID]bool), byGUID: make(map[string]*Channel),
+		byKey: make(map[[sha256.Size]byte]*Channel), template: set.Template,
 		max: cmp.Or(set.Max, DefaultMax),
 	}
 	for _, ch := range set.Channels {
@@ -165,6 +204,7 @@ func (r *Registry) Replace(set Set) (Changes, error) {
 		next.byID[id] = &made
 	}
 	changes := next.since(old)
+	next.keys()
 	next.list = sorted(next.byID)
 	r.snapshot.Store(next)
 	return changes, nil

@@ -165,7 +165,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, b
 // password begin, is only noted.
 func (h *Handler) turnedAway(r *http.Request, id channel.ID, number int, rest string, err error) {
 	answer := reply.Describe(r.Context(), err)
-	if r.Header.Get("Authorization") != "" && !access.Begins(err) {
+	if access.Presents(r) && !access.Begins(err) {
 		h.seen.Rejected(id, answer.Reason)
 		h.rejected(id, number, refusal(rest, answer.Reason, err, h.opt.Now()))
 	} else if answer.Status == http.StatusUnauthorized && len(id.Group)+len(id.Name) <= maxName {
