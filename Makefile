@@ -34,7 +34,7 @@ endef
 # The targets share node_modules and the binary.
 .NOTPARALLEL:
 
-.PHONY: help run build players try-players test short lint arch race fuzz golden e2e conformance bench cover ci tools bench-tools
+.PHONY: help run build players try-players test short lint arch race fuzz golden captures e2e conformance bench cover ci tools bench-tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r n h; do printf '  %-12s %s\n' "$$n" "$$h"; done
@@ -101,6 +101,9 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (default 5)
 
 golden: ## write the golden files anew; review the difference
 	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -rn1 dirname | sort -u) -update
+
+captures: tools ## record with ffmpeg and GStreamer what encoders send, anew; RUN=regexp picks captures
+	go test -count=1 -timeout 10m -run TestTheCapturesAreThoseOfTheRecipes ./origin -record '$(or $(RUN),.)' -v
 
 e2e: tools players build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish; RUN=regexp picks tests
 	HEADWATER_BIN=$(SERVER) go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) $(if $(RUN),-run '$(RUN)') -v $(E2E)
