@@ -17,11 +17,11 @@ type recipe struct {
 	breaks     int     // gaps and discontinuities of each track
 	refused    bool    // some uploads are refused, as its golden file has it
 	longer     float64 // by how many seconds the length of a track is guessed too long
-	lost       string  // why what is on the timeline is not all of the source, "" when it is
+	early      float64 // by how many seconds the audio is earlier than ffprobe has it
 }
 
 // rendition is the recorded files that make one presentation of one or more streams, in the order in which they ended, and
-// what its streams are called on the timeline, in order; "-" where nothing is made of one.
+// what its streams are called on the timeline, in order.
 type rendition struct{ files, tracks string }
 
 // The programme: a white picture and a beep of 40 ms at every full second, so that sound against picture can be measured.
@@ -78,7 +78,7 @@ var recipes = []recipe{
 		commands: []string{ffmpeg + " " + both + " -output_ts_offset $(date +%s) -f hls -hls_time 1 -hls_segment_type fmp4" +
 			" -hls_segment_options movflags=frag_discont -method PUT $IN/index.m3u8"},
 		renditions: []rendition{{"init.mp4 index*.m4s", "index-v index-a"}}},
-	{name: "hls-byterange", encoder: "ffmpeg -version",
+	{name: "hls-byterange", refused: true, encoder: "ffmpeg -version",
 		commands:   []string{ffmpeg + " " + both + " -f hls -hls_time 1 -hls_flags single_file -method PUT $IN/index.m3u8"},
 		renditions: []rendition{{"index.ts", "index-v index-a"}}},
 	{name: "obs", encoder: "ffmpeg -version",
@@ -119,6 +119,7 @@ var recipes = []recipe{
 		renditions: []rendition{{"Streams(av.mp4)", "av-v av-a"}}},
 	{name: "smooth-push", encoder: "ffmpeg -version",
 		commands:   []string{ffmpeg + " " + both + ` -f ismv -movflags frag_keyframe+isml "$IN/point.isml/Streams(Encoder1)"`},
+		early:      0.021333, // the time of the first fragment is negative, which ffprobe takes for 0
 		renditions: []rendition{{"point.isml/Streams(Encoder1)", "Encoder1-v Encoder1-a"}}},
 	{name: "mpegts-post", encoder: "ffmpeg -version",
 		commands:   []string{ffmpeg + " " + both + " -f mpegts $IN/ts"},
@@ -127,7 +128,7 @@ var recipes = []recipe{
 		commands: []string{ffmpeg + " " + both + ` -flags +global_header -f tee "[f=hls:hls_time=1:method=PUT:onfail=ignore]$IN/i.m3u8|` +
 			`[f=mp4:movflags=cmaf+frag_keyframe+empty_moov:onfail=ignore:select=v]$IN-2/Streams(v.cmfv)"`},
 		renditions: []rendition{{"i*.ts", "i-v i-a"}, {"/in/v1/default/1/ch-2/Streams(v.cmfv)", "ch-2/v"}}},
-	{name: "gstreamer-content-range", encoder: "gst-launch-1.0 --version",
+	{name: "gstreamer-content-range", refused: true, encoder: "gst-launch-1.0 --version",
 		commands:   []string{gst + "video/x-h264,stream-format=avc ! mp4mux fragment-duration=1000 streamable=true ! souphttpclientsink location=$IN/gst.mp4"},
 		renditions: []rendition{{"gst.mp4", "gst"}}},
 	{name: "gstreamer-content-disposition", encoder: "gst-launch-1.0 --version",
@@ -138,7 +139,7 @@ var recipes = []recipe{
 			`while sleep 0.1; do kill -0 $P 2>/dev/null || LAST=1; cmp -s $D/p.m3u8 $D/sent || { cp $D/p.m3u8 $D/sent; ` +
 			`for f in $(grep ts$ $D/sent); do [ -e $D/$f.sent ] || curl -sT $D/$f $IN/$f; touch $D/$f.sent; done; ` +
 			`curl -sT $D/sent $IN/p.m3u8; }; [ -z "$LAST" ] || break; done`},
-		renditions: []rendition{{"s*.ts", "s-v"}}},
+		renditions: []rendition{{"s*.ts", "p-v"}}},
 	{name: "cmaf-segments", encoder: "ffmpeg -version", push: pushNumbered,
 		renditions: []rendition{{"video/init.cmfv video/*.cmfv", "video"}, {"audio/init.cmfa audio/*.cmfa", "audio"}}},
 	{name: "cmaf-ingest-1970", encoder: "ffmpeg -version", push: pushAnchored,

@@ -50,19 +50,29 @@ const brief = time.Millisecond
 // newRig returns a Server whose channels have these endpoints.
 func newRig(tb testing.TB, store func(now func() time.Time) (storage.Driver, storage.Journal), endpoints ...channel.Endpoint) *rig {
 	tb.Helper()
+	return newRigAt(tb, nil, store, func(ch *channel.Channel) { ch.Endpoints = endpoints })
+}
+
+// newRigAt returns a Server by another clock than the test's, with channels that are set up as wanted.
+func newRigAt(tb testing.TB, clock func() time.Time, store func(now func() time.Time) (storage.Driver, storage.Journal),
+	setUp func(*channel.Channel)) *rig {
+	tb.Helper()
 	g := &rig{tb: tb, tracks: encoders(tb), opened: map[string]bool{}}
 	g.at(noon)
+	if clock == nil {
+		clock = g.now
+	}
 	if store == nil {
 		store = func(now func() time.Time) (storage.Driver, storage.Journal) {
 			e := mem.New(now)
 			return e, e
 		}
 	}
-	driver, journal := store(g.now)
+	driver, journal := store(clock)
 	channels := channel.NewRegistry()
 	_, err := channels.Replace(channel.Set{Template: func(id channel.ID) channel.Channel {
 		ch := channel.Default(id)
-		ch.Endpoints = endpoints
+		setUp(&ch)
 		return ch
 	}})
 	require.NoError(tb, err)
@@ -73,7 +83,7 @@ func newRig(tb testing.TB, store func(now func() time.Time) (storage.Driver, sto
 		Channels: channels, Store: storage.New(driver, storage.Options{}), Journal: journal,
 		Access:  access.NewChecker(trusted, iprange.NewSources(log)),
 		Metrics: metrics.New(func(id channel.ID) bool { _, ok := channels.Get(id); return ok }),
-		Logger:  log, Now: g.now, PublicAddr: "127.0.0.1:8080", Playback: playback.Options{LookAheadWait: brief},
+		Logger:  log, Now: clock, PublicAddr: "127.0.0.1:8080", Playback: playback.Options{LookAheadWait: brief},
 	})
 	require.NoError(tb, err)
 	require.NoError(tb, g.server.Recover(tb.Context()))
