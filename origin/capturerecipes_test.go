@@ -78,7 +78,7 @@ var recipes = []recipe{
 		commands: []string{ffmpeg + " " + both + " -output_ts_offset $(date +%s) -f hls -hls_time 1 -hls_segment_type fmp4" +
 			" -hls_segment_options movflags=frag_discont -method PUT $IN/index.m3u8"},
 		renditions: []rendition{{"init.mp4 index*.m4s", "index-v index-a"}}},
-	{name: "hls-byterange", refused: true, encoder: "ffmpeg -version",
+	{name: "hls-byterange", encoder: "ffmpeg -version",
 		commands:   []string{ffmpeg + " " + both + " -f hls -hls_time 1 -hls_flags single_file -method PUT $IN/index.m3u8"},
 		renditions: []rendition{{"index.ts", "index-v index-a"}}},
 	{name: "obs", encoder: "ffmpeg -version",

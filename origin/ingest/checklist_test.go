@@ -137,7 +137,7 @@ func TestChecklist(t *testing.T) {
 			require.Equal(t, 1, body.Len())
 		},
 		"17 an empty body is a probe": func(t *testing.T, g *rig) {
-			for _, name := range []string{"Streams(v.cmfv)", "v/init.cmfv", "x.mpd", ""} {
+			for _, name := range []string{"Streams(v.cmfv)", "v/init.cmfv", "x.mpd", "x.ts", ""} {
 				require.Equal(t, http.StatusOK, g.put(name), name)
 			}
 			require.Empty(t, g.tl.State().Tracks)

@@ -39,6 +39,8 @@ func (p *push) ts(ctx context.Context, r io.Reader) error {
 		return fmt.Errorf("%s: reading MPEG-TS: %w", p.name, err)
 	case endless:
 		return p.tsStream(ctx, &replay{spool: s, rest: r, held: p.held})
+	case len(s.data) == 0:
+		return nil // a probe of the URL, or a file that an encoder opens to write to it in another upload
 	}
 	return p.tsFile(ctx, s.data)
 }

@@ -25,7 +25,8 @@ type playlist struct {
 	tale  int // which of those that were received it is, counted from 1; 0 before a restart
 }
 
-// setPlaylist remembers what a media playlist lists, as far as uploads can have such names.
+// setPlaylist remembers what a media playlist lists, as far as uploads can have such names. Byte ranges are left out: they are
+// of a file that grows, whose upload is a stream and no segment, or, in a playlist of I-frames, of segments that another lists.
 func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 	var files []listed
 	now := time.Now()
@@ -34,6 +35,9 @@ func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 		if s.Map != initURI {
 			initURI, init = s.Map, nameOf(at, s.Map)
 			size += len(init)
+		}
+		if s.Ranged {
+			continue
 		}
 		if name := nameOf(at, s.URI); name != "" {
 			files = append(files, listed{name, init, s.ProgramDateTime, s.Duration, now})

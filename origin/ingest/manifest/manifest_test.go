@@ -55,6 +55,14 @@ func TestPlaylistsOfFFmpegAreUnderstood(t *testing.T) {
 		require.WithinDuration(t, time.Now(), p.Segments[0].ProgramDateTime, time.Minute)
 		require.Equal(t, time.Second, p.Segments[1].ProgramDateTime.Sub(p.Segments[0].ProgramDateTime).Round(100*time.Millisecond))
 	})
+	t.Run("a media playlist of byte ranges", func(t *testing.T) {
+		p, err := ParsePlaylist([]byte("#EXTM3U\n#EXTINF:1,\n#EXT-X-BYTERANGE:188@0\na.ts\n#EXT-X-BYTERANGE:376\n#EXTINF:1,\na.ts\n#EXTINF:2,\nb.ts\n"))
+		require.NoError(t, err)
+		require.Len(t, p.Segments, 3)
+		require.True(t, p.Segments[0].Ranged)
+		require.True(t, p.Segments[1].Ranged)
+		require.False(t, p.Segments[2].Ranged)
+	})
 	t.Run("a multivariant playlist", func(t *testing.T) {
 		p, err := ParsePlaylist(file(t, dir, "master.m3u8"))
 		require.NoError(t, err)

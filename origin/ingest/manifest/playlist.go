@@ -30,6 +30,7 @@ type Segment struct {
 	ProgramDateTime time.Time     // zero when not given for this segment
 	Duration        time.Duration // EXTINF
 	Discontinuity   bool          // between the segment before and this one
+	Ranged          bool          // it is a byte range of URI (EXT-X-BYTERANGE)
 }
 
 // Variant is an EXT-X-STREAM-INF.
@@ -90,8 +91,8 @@ type lines struct {
 // used are the tags that the parser is given. The others are left out: it drops or mistakes many of them, and a segment
 // tag without a segment makes it panic.
 var used = [...]string{
-	"#EXTINF:", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-TARGETDURATION:", "#EXT-X-MAP:", "#EXT-X-PROGRAM-DATE-TIME:", "#EXT-X-DISCONTINUITY",
-	"#EXT-X-ENDLIST", "#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:",
+	"#EXTINF:", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-TARGETDURATION:", "#EXT-X-MAP:", "#EXT-X-BYTERANGE:", "#EXT-X-PROGRAM-DATE-TIME:",
+	"#EXT-X-DISCONTINUITY", "#EXT-X-ENDLIST", "#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:",
 }
 
 func selectLines(b []byte) (*lines, error) {
@@ -178,7 +179,7 @@ func parseMedia(in *lines) (*Playlist, error) {
 		}
 		out.Segments = append(out.Segments, Segment{
 			URI: s.URI, Map: init, ProgramDateTime: s.ProgramDateTime,
-			Duration: time.Duration(math.Round(d)), Discontinuity: s.Discontinuity,
+			Duration: time.Duration(math.Round(d)), Discontinuity: s.Discontinuity, Ranged: s.Limit > 0,
 		})
 	}
 	return out, nil
