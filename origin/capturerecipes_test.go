@@ -128,7 +128,7 @@ var recipes = []recipe{
 		commands: []string{ffmpeg + " " + both + ` -flags +global_header -f tee "[f=hls:hls_time=1:method=PUT:onfail=ignore]$IN/i.m3u8|` +
 			`[f=mp4:movflags=cmaf+frag_keyframe+empty_moov:onfail=ignore:select=v]$IN-2/Streams(v.cmfv)"`},
 		renditions: []rendition{{"i*.ts", "i-v i-a"}, {"/in/v1/default/1/ch-2/Streams(v.cmfv)", "ch-2/v"}}},
-	{name: "gstreamer-content-range", refused: true, encoder: "gst-launch-1.0 --version",
+	{name: "gstreamer-content-range", encoder: "gst-launch-1.0 --version",
 		commands:   []string{gst + "video/x-h264,stream-format=avc ! mp4mux fragment-duration=1000 streamable=true ! souphttpclientsink location=$IN/gst.mp4"},
 		renditions: []rendition{{"gst.mp4", "gst"}}},
 	{name: "gstreamer-content-disposition", encoder: "gst-launch-1.0 --version",

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"testing"
@@ -54,6 +55,22 @@ func TestPiecesOfAGrowingFileAreOneStream(t *testing.T) {
 	require.Eventually(t, func() bool { return len(g.segments("live")) == 4 }, 5*time.Second, 10*time.Millisecond, "the last one at its end")
 	regular(t, g.segments("live"), v.scale, 2*time.Second)
 	require.Equal(t, media.Video, g.tl.State().Tracks[0].Kind)
+	g.requireNoneGrows()
+}
+
+func TestTheHeaderOfAGrowingFileMayComeInTwoPieces(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	g, srv := serve(t, func(g *rig) { g.options.Idle = time.Second })
+	v := video(50)
+	head := v.init(t)
+	whole := append(bytes.Clone(head), v.seconds(0, 2)...)
+	kind := int(binary.BigEndian.Uint32(head)) // the file type box
+	url := srv.URL + "/live.mp4"
+	require.Equal(t, http.StatusBadRequest, offer(t, url, whole, 0, kind-1), "half a box")
+	require.Equal(t, http.StatusOK, offer(t, url, whole, 0, kind))
+	require.Equal(t, http.StatusOK, offer(t, url, whole, kind, len(head)))
+	require.Equal(t, http.StatusOK, offer(t, url, whole, len(head), len(whole)))
+	require.Eventually(t, func() bool { return len(g.segments("live")) == 1 }, 5*time.Second, 10*time.Millisecond)
 	g.requireNoneGrows()
 }
 

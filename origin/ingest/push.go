@@ -72,6 +72,7 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil // a probe of the URL
 	}
+	head = bytes.Clone(head)
 	media := beginsMedia(br)
 	if media {
 		if p.init, err = p.in.names.initFor(ctx, p.name, p.tl.Longest()); err != nil {
@@ -85,6 +86,8 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 	for empty := true; ; empty = false {
 		ev, err := r.Next()
 		switch {
+		case errors.Is(err, io.EOF) && empty && p.onlyType(head):
+			return nil // the first piece of a growing file: GStreamer may send no more of a header at first
 		case errors.Is(err, io.EOF) && empty:
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
@@ -101,6 +104,11 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 			return errors.Join(fmt.Errorf("%s: %w", p.name, err), p.closeAll(ctx, p.keepsRest()))
 		}
 	}
+}
+
+// onlyType reports whether all that came of an upload that begins with head is a file type box.
+func (p *push) onlyType(head []byte) bool {
+	return len(head) == 8 && string(head[4:]) == "ftyp" && int64(binary.BigEndian.Uint32(head)) == p.body.count
 }
 
 // keepsRest reports whether what came whole is kept of an upload that broke off: of an endless stream, of a file nothing.
