@@ -271,7 +271,7 @@ func (p *replay) tellOutputs(w io.Writer) {
 		}
 		for _, t := range l.tracks {
 			from, to := t.segments[0].start, t.segments[len(t.segments)-1].end
-			_, _ = fmt.Fprintf(w, "%s: %s, %d segments, %d missing, %.3f s\n", e.name, t.kind, len(t.segments), t.missing,
+			_, _ = fmt.Fprintf(w, "%s, %s: %s, %d segments, %d missing, %.3f s\n", e.name, l.state, t.kind, len(t.segments), t.missing,
 				math.Round(to.Sub(from).Seconds()*1e3)/1e3)
 		}
 	}
