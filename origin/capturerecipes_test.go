@@ -133,7 +133,7 @@ var recipes = []recipe{
 		renditions: []rendition{{"gst.mp4", "gst"}}},
 	{name: "gstreamer-content-disposition", encoder: "gst-launch-1.0 --version",
 		commands:   []string{gst + "h264parse ! mpegtsmux ! curlhttpsink location=$IN/ file-name=gst.ts content-type=video/mp2t"},
-		renditions: []rendition{{".", "main-v"}}}, // what Content-Disposition says is not read,
+		renditions: []rendition{{".", "gst-v"}}}, // as Content-Disposition says,
 	{name: "gstreamer-hls", encoder: "gst-launch-1.0 --version",
 		commands: []string{`D=$(mktemp -d); ` + gst + `h264parse ! hlssink2 target-duration=1 max-files=5 location=$D/s%05d.ts playlist-location=$D/p.m3u8 & P=$!; ` +
 			`while sleep 0.1; do kill -0 $P 2>/dev/null || LAST=1; cmp -s $D/p.m3u8 $D/sent || { cp $D/p.m3u8 $D/sent; ` +
