@@ -41,6 +41,11 @@ func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Ch
 		Numbering:       channel.Numbering(first(string(channel.NumberingAuto), f.Numbering)),
 		SegmentDuration: time.Duration(f.SegmentDuration),
 	}
+	if f.PreferredInput != nil {
+		if ch.PreferredInput = *f.PreferredInput; ch.PreferredInput == 0 {
+			b.bad(path+".preferred_input", "%s.preferred_input: 0 is not 1 or %d", path, channel.MaxInputs)
+		}
+	}
 	var defaults []string // path prefixes
 	if f.Ingest != nil {
 		ch.Ingest = b.ingest(path+".ingest", f.Ingest)

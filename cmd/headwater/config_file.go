@@ -102,6 +102,7 @@ type fileChannel struct {
 	Group           *string           `yaml:"group"`
 	Name            string            `yaml:"name"`
 	Numbering       *string           `yaml:"numbering"`
+	PreferredInput  *int              `yaml:"preferred_input"`
 	SegmentDuration duration          `yaml:"segment_duration"`
 	Ingest          *fileIngest       `yaml:"ingest"`
 	IngestV2        *fileIngestV2     `yaml:"ingest_v2"`

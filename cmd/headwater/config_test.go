@@ -127,6 +127,8 @@ func TestProblemsNameTheirLine(t *testing.T) {
 		{"an unknown key far down", "channels:\n- name: a\n  endpoints:\n  - name: b\n    containr: TS\n    container: TS\n",
 			`5: unknown key "containr"`},
 		{"a key written twice", "data: a\ndata: b\n", `2: the key "data" stands on line 1 already`},
+		{"a preferred input that there is not", "channels:\n- name: a\n  preferred_input: 3\n", "3: channels.0.preferred_input: 3 is not 1 or 2"},
+		{"no preferred input in figures", "channels:\n- name: a\n  preferred_input: 0\n", "3: channels.0.preferred_input: 0 is not 1 or 2"},
 		{"a list in place of a mapping", "log: [info]\n", "1: a mapping is needed here"},
 		{"a mapping in place of a list", "channels: {name: a}\n", "1: a list is needed here"},
 		{"a word in place of a number", "limits:\n  max_channels: many\n", "2: a whole number is needed here"},

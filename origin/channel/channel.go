@@ -30,6 +30,7 @@ type Channel struct {
 	V2              IngestV2
 	Limits          Limits
 	Numbering       Numbering
+	PreferredInput  int           // 1 or 2, to which the channel goes back when it sends steadily again; 0: none
 	SegmentDuration time.Duration // target when a long-running push is cut into segments; 0: 2 s
 	Endpoints       []Endpoint
 }

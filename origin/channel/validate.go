@@ -144,6 +144,9 @@ func (ch *Channel) Validate() error {
 	if ch.SegmentDuration != 0 {
 		c.between("segment_duration", ch.SegmentDuration, MinSegmentDuration, MaxSegmentDuration)
 	}
+	if ch.PreferredInput < 0 || ch.PreferredInput > MaxInputs {
+		c.add("preferred_input", MemberInvalid, "%d is not 1 or %d", ch.PreferredInput, MaxInputs)
+	}
 	c.ingest(ch.Ingest)
 	c.v2(ch.V2)
 	c.limits(ch.Limits)

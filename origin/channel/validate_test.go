@@ -45,6 +45,8 @@ func TestValidate(t *testing.T) {
 		{"a name cannot hold other letters", func(c *channel.Channel) { c.Name = "köln" }, "name", channel.MemberPattern},
 		{"a name is needed", func(c *channel.Channel) { c.Name = "" }, "name", channel.MemberMissing},
 		{"numbering is one of three", func(c *channel.Channel) { c.Numbering = "time" }, "numbering", channel.MemberEnum},
+		{"the preferred input is 1 or 2", func(c *channel.Channel) { c.PreferredInput = 3 }, "preferred_input", channel.MemberInvalid},
+		{"an input may be preferred", func(c *channel.Channel) { c.PreferredInput = 2 }, "", ""},
 		{"a segment lasts at most 30 s", func(c *channel.Channel) { c.SegmentDuration = 31 * time.Second },
 			"segment_duration", channel.MemberMax},
 		{"a segment lasts at least half a second", func(c *channel.Channel) { c.Endpoints[0].SegmentDuration = time.Millisecond },

@@ -230,6 +230,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id channel.ID, 
 	reason := reply.Describe(r.Context(), err).Reason
 	h.seen.Rejected(id, reason)
 	h.rejected(id, number, refusal(name, reason, err, h.opt.Now()))
+	if t := h.known(id); t != nil {
+		t.falters(number, h.opt.Now())
+	}
 	log.Warn("upload rejected", "reason", reason, "bytes", body.count, "client", r.RemoteAddr, "error", err)
 	body.drain()
 	retryAfter(w, err)
@@ -263,6 +266,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 	p.intake, p.in, p.tale = t, in, in.names.received()
 	p.began = time.Now()
 	defer p.written()
+	defer p.ends()
 	if named := kindOf(p.name); (named == fileMP4 || named == fileOther) && in.names.looksLikeInit(p.name) {
 		in.names.beginInit(p.name)
 		defer in.names.endInit(p.name)
@@ -294,9 +298,7 @@ func (h *Handler) readBack(w http.ResponseWriter, r *http.Request, id channel.ID
 
 // text returns a playlist or MPD as an input received it last.
 func (h *Handler) text(id channel.ID, number int, name string) ([]byte, bool) {
-	h.mu.Lock()
-	t := h.channels[id]
-	h.mu.Unlock()
+	t := h.known(id)
 	if t == nil {
 		return nil, false
 	}
@@ -331,6 +333,13 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	return t, nil
 }
 
+// known returns the ingest side of a channel, nil when nothing was pushed to it since the server began.
+func (h *Handler) known(id channel.ID) *intake {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.channels[id]
+}
+
 // rejected counts what was not taken of an input, for people.
 func (h *Handler) rejected(id channel.ID, input int, r Refusal) {
 	h.mu.Lock()
@@ -346,13 +355,11 @@ func (h *Handler) rejected(id channel.ID, input int, r Refusal) {
 
 // Status returns what is known of a channel's inputs, for people.
 func (h *Handler) Status(id channel.ID) (s Status, ok bool) {
-	h.mu.Lock()
-	t := h.channels[id]
-	h.mu.Unlock()
+	t := h.known(id)
 	if t == nil {
 		return s, false
 	}
-	return t.status(), true
+	return t.status(h.opt.Now()), true
 }
 
 // insideStream returns what stands between the parentheses of a DASH-IF ingest URL, "video.cmfv" of "Streams(video.cmfv)".

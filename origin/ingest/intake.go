@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,9 +18,6 @@ import (
 	"headwater/packager/media"
 	"headwater/storage"
 )
-
-// switchAfter is how long the active input must be silent before the other takes over, or three segments if longer.
-const switchAfter = 6 * time.Second
 
 // intake is the ingest side of one channel: two inputs, one of which is active. Where the clocks of both are UTC, the other
 // one fills what the active one lacks.
@@ -39,10 +37,7 @@ type intake struct {
 	inputs            map[int]*input
 	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
 	streams           map[string]*ongoing           // endless uploads, by input and name
-	active            int                           // 0: none yet
-	last              time.Time                     // of media of the active input
-	filled            time.Time                     // of media of the other one that may stand beside it
-	heard             [2]time.Time                  // of media of input 1 and 2, whatever is done with it
+	choice            choice
 	taken             int
 	protocol, encoder string
 	refused           int
@@ -53,24 +48,32 @@ type intake struct {
 
 // Status of a channel's inputs.
 type Status struct {
-	Active       int          // input that feeds the timeline, 0 when nothing was pushed yet
-	LastPush     time.Time    // of the active input
-	Heard        [2]time.Time // when media of input 1 and 2 came last, taken or not; zero: not since the server began
-	Accepted     int          // segments
-	Encoder      string       // User-Agent of the last upload that was taken
-	Protocol     string       // of the last upload that was taken, such as "HLS (TS)"
+	Active       int            // input that feeds the timeline, 0 when nothing was pushed yet
+	Held         int            // input that somebody asked for, 0: none
+	LastPush     time.Time      // of the active input
+	Heard        [2]time.Time   // when media of input 1 and 2 came last, taken or not; zero: not since the server began
+	Up           [2]bool        // it has not been silent for so long that the other one takes over
+	Switches     map[string]int // of the active input since the server began, by reason
+	Accepted     int            // segments
+	Encoder      string         // User-Agent of the last upload that was taken
+	Protocol     string         // of the last upload that was taken, such as "HLS (TS)"
 	Rejected     int
 	LastRejected string // reason and name
 	RejectedAt   time.Time
 	Clock        string // what the active input's time rests on: epoch, pdt or arrival
 }
 
-func (t *intake) status() Status {
+func (t *intake) status(now time.Time) Status {
+	patience := t.patience()
 	t.mu.Lock()
-	in := t.inputs[t.active]
-	s := Status{Active: t.active, LastPush: t.last, Heard: t.heard, Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
+	c := &t.choice
+	in := t.inputs[c.active]
+	s := Status{Active: c.active, Held: c.held, LastPush: c.last, Heard: c.heard, Switches: maps.Clone(c.counts), Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
 		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	t.mu.Unlock()
+	for i, at := range s.Heard {
+		s.Up[i] = now.Sub(at) < patience
+	}
 	if in != nil {
 		s.Clock = in.clock() // which waits while a session begins
 	}
@@ -104,74 +107,6 @@ func (p *push) took(s *segment, seg media.Segment, now time.Time) {
 	p.intake.protocol, p.intake.encoder = protocol.words(), p.encoder
 	m.protocol = string(protocol)
 	m.measure(s, seg, tracks, now)
-}
-
-// resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.
-func (t *intake) resumeActive() {
-	if t.active = t.feed.now.Input; t.active == 0 {
-		return
-	}
-	for _, tr := range t.tl.State().Tracks {
-		if at := time.UnixMilli(tr.Last.Arrived); tr.Segments > 0 && at.After(t.last) {
-			t.last = at
-		}
-	}
-}
-
-// turn is what is done with media of an input.
-type turn uint8
-
-const (
-	standby turn = iota // nothing: the other input is active
-	active              // it goes to the timeline
-	filling             // it goes where the active input's media is missing
-)
-
-// claim returns what is done with media of an input now; utc says that its own timestamps are UTC. An input becomes the
-// active one when that has been silent. Two encoders whose clocks are both UTC make the same segments (DASH-IF ingest 1.2,
-// epoch locking; reference ingest.md 3.5): of each the first complete copy is taken, whosever it is.
-func (t *intake) claim(input int, utc bool, now time.Time) turn {
-	switch {
-	case t.takes(input, now):
-		return active
-	case utc && t.feed.utc():
-		return filling
-	}
-	return standby
-}
-
-// takes reports whether an input is the active one, or becomes it.
-func (t *intake) takes(input int, now time.Time) bool {
-	patience := t.patience()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.heard[input-1] = now
-	if t.active != input && t.active != 0 && now.Sub(t.last) < patience {
-		return false
-	}
-	t.active, t.last = input, now
-	return true
-}
-
-// patience returns how long an input may be silent before it counts as gone.
-func (t *intake) patience() time.Duration { return max(switchAfter, 3*t.tl.Longest()) }
-
-// fills notes that media of the other input stands beside that of the active one.
-func (t *intake) fills(now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.filled = now
-}
-
-// covered reports whether the other input sends the same as this one, so that it has whole what this one broke off.
-func (t *intake) covered(input int, now time.Time) bool {
-	patience := t.patience()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.filled.IsZero() {
-		return false
-	}
-	return now.Sub(t.filled) < patience && (t.active == input || now.Sub(t.last) < patience)
 }
 
 // fly notes that a segment is on its way in, until landed is called.

@@ -57,6 +57,7 @@ func TestTheLogTellsWhyATimelineBreaksAndHowMuchIsMissing(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		put(2, 50, 52)
 		require.Equal(t, []string{
+			`level=WARN msg="input switch" channel=g/c input=2 from=1 to=2 reason=silence`,
 			`level=WARN msg=discontinuity channel=g/c input=2 reason="input 2 takes over from input 1" gap=5s`,
 			`level=INFO msg="encoder begins" channel=g/c input=2 track=v clock=arrival`,
 		}, said())

@@ -41,6 +41,8 @@ type push struct {
 	timed   bool          // a track of the file was placed: its others go with that one
 	anew    bool          // a track of the file is no copy though its place is taken
 	left    bool          // the other input took over in the middle of a file
+	feeds   bool          // its media is taken; guarded by the intake's mu
+	stem    string        // of its name
 	filling atomic.Bool   // it goes where the other input's media is missing
 	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
@@ -188,11 +190,12 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	if err := p.allowed(); err != nil {
 		return err
 	}
+	now := p.now()
+	p.brings(f.Track, now)
 	if p.left {
 		return nil // the reader skips the fragment's body
 	}
-	now := p.now()
-	turn := p.claim(p.in.number, p.stampOf(f).onEpoch(now), now)
+	turn := p.claim(ctx, p.stampOf(f).onEpoch(now), now)
 	if turn == standby {
 		return p.standBy(ctx)
 	}
@@ -233,6 +236,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 func (p *push) standBy(ctx context.Context) error {
 	p.standsBy()
 	p.left = !p.endless
+	defer p.ends()
 	return p.closeAll(ctx, p.endless)
 }
 
@@ -385,6 +389,7 @@ func (p *push) dropSegment(err error) {
 	const reason = "overlap"
 	p.seen.Rejected(p.id, reason)
 	p.reject(p.in.number, refusal(p.name, reason, err, p.now()))
+	p.falters(p.in.number, p.now())
 	p.log.Warn("segment rejected", "reason", reason, "error", err)
 }
 

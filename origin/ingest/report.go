@@ -12,8 +12,11 @@ import (
 
 // Report is what an encoder would have to know of its pushes and is never told, for the people who run it.
 type Report struct {
-	Limits []LimitUse // none before anything was pushed
-	Inputs [2]InputReport
+	Limits   []LimitUse // none before anything was pushed
+	Inputs   [2]InputReport
+	Held     int      // input that somebody asked for, 0: none
+	Switched int      // how often another input became active since the server began
+	Switches []Switch // the last keptSwitches of them, newest last
 }
 
 // InputReport is what one input received since the server began.
@@ -78,6 +81,7 @@ func (h *Handler) Report(id channel.ID) (r Report) {
 	h.mu.Unlock()
 	if t != nil {
 		r.Limits = t.use()
+		r.Held, r.Switched, r.Switches = t.history()
 	}
 	for i := range r.Inputs {
 		in := &r.Inputs[i]
@@ -112,7 +116,7 @@ func (t *intake) report(r *InputReport, now time.Time) {
 	keys := map[string][]time.Duration{}
 	t.mu.Lock()
 	in := t.inputs[r.Number]
-	r.Active, r.Protocol, r.Segments, r.Rejected = t.active == r.Number, m.protocol, m.segments, m.refused
+	r.Active, r.Protocol, r.Segments, r.Rejected = t.choice.active == r.Number, m.protocol, m.segments, m.refused
 	r.Errors = m.refusals.all()
 	for id, tm := range m.tracks {
 		recent[id], keys[id] = tm.recent.all(), tm.keys.all()

@@ -54,6 +54,7 @@ type feed struct {
 type feeding struct {
 	Input int       `json:"input"` // 0: none yet
 	Clock clockKind `json:"clock"`
+	Held  int       `json:"held,omitempty"` // that somebody asked for, 0: none
 }
 
 const feedKey = "input/active"
@@ -64,6 +65,31 @@ func newFeed(tl *timeline.Timeline) *feed {
 		f.now = feeding{} // costs a discontinuity, no more
 	}
 	return f
+}
+
+// set journals f and makes it true. The lock is held.
+func (f *feed) set(ctx context.Context, tl *timeline.Timeline, now feeding) error {
+	raw, err := json.Marshal(now)
+	if err != nil {
+		return fmt.Errorf("encode active input: %w", err)
+	}
+	if err := tl.Note(ctx, feedKey, raw); err != nil {
+		return err
+	}
+	f.now = now
+	return nil
+}
+
+// hold journals which input somebody asked for, 0 for none.
+func (f *feed) hold(ctx context.Context, tl *timeline.Timeline, number int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now.Held == number {
+		return nil
+	}
+	next := f.now
+	next.Held = number
+	return f.set(ctx, tl, next)
 }
 
 // utc reports whether the clock that feeds the timeline is UTC.
@@ -214,7 +240,7 @@ func (in *input) switches() bool { return in.feed.now.Input != 0 && in.feed.now.
 func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time.Time) (ordinal int, start int64, err error) {
 	a, start := newAnchor(s, pdt, now, media.Time{})
 	_, has := in.tl.Last(track)
-	beside := !has && a.Kind == clockPDT && a.Lag <= maxAhead && in.feed.now == feeding{in.number, clockPDT}
+	beside := !has && a.Kind == clockPDT && a.Lag <= maxAhead && in.feed.now.Input == in.number && in.feed.now.Clock == clockPDT
 	if !beside {
 		a, start = newAnchor(s, pdt, now, in.tl.Earliest())
 	}
@@ -272,7 +298,10 @@ func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh boo
 	if s.Filling && clock == clockEpoch {
 		return nil
 	}
-	f, start := feeding{in.number, clock}, media.At(ticks, s.Scale)
+	f, start := feeding{Input: in.number, Clock: clock, Held: in.feed.now.Held}, media.At(ticks, s.Scale)
+	if in.switches() && f.Held != in.number {
+		f.Held = 0
+	}
 	_, any := in.tl.CurrentPart()
 	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch
 	if !any || !seamless && (fresh || in.switches()) {
@@ -292,15 +321,7 @@ func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh boo
 	if f == in.feed.now {
 		return nil
 	}
-	raw, err := json.Marshal(f)
-	if err != nil {
-		return fmt.Errorf("encode active input: %w", err)
-	}
-	if err := in.tl.Note(ctx, feedKey, raw); err != nil {
-		return err
-	}
-	in.feed.now = f
-	return nil
+	return in.feed.set(ctx, in.tl, f)
 }
 
 func (in *input) remember(ctx context.Context, next memo) error {

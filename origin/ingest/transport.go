@@ -100,7 +100,11 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 		return nil
 	}
 	p.tsLeftOut(frags)
-	if p.claim(p.in.number, false, p.now()) == standby {
+	now := p.now()
+	for i := range frags {
+		p.brings(frags[i].Track, now)
+	}
+	if p.claim(ctx, false, now) == standby {
 		p.standsBy()
 		return nil
 	}
