@@ -36,6 +36,7 @@ func errorTable() reply.Table {
 		line(channel.ErrInvalid, 400, validation, "invalid_name", "Invalid name or setting", false, detail),
 		line(channel.ErrTooMany, 429, "ServiceQuotaExceededException", "max_channels", "Too many channels", false, false),
 		line(timeline.ErrBadWindow, 400, validation, "bad_window", "Bad start or end", false, detail),
+		line(ingest.ErrInputSilent, 409, conflict, "input_silent", "The input has sent nothing lately", false, detail),
 
 		// What was pushed.
 		line(ingest.ErrStalled, 408, "RequestTimeoutException", "stalled", "The upload stalled", false, detail),

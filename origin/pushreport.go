@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -88,15 +87,7 @@ func (s *Server) servePushReport(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: %s", channel.ErrNotFound, id))
 		return
 	}
-	now := s.cfg.Now()
-	body, err := json.Marshal(reported(id, s.ingest.Report(id), now))
-	if err != nil {
-		reply.WriteError(w, r, fmt.Errorf("encode push report: %w", err))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // nobody is left to tell
+	writeJSON(w, r, reported(id, s.ingest.Report(id), s.cfg.Now()))
 }
 
 func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {

@@ -75,6 +75,7 @@ func (s *Server) Admin() http.Handler {
 		r.MethodFunc(method, "/readyz", s.serveReady)
 		r.MethodFunc(method, "/v1/channels/{group}/{channel}/ingest", s.servePushReport)
 	}
+	r.HandleFunc(activePath, s.serveActiveInput)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)
 	return s.framed(recovered(r.ServeHTTP))
