@@ -21,7 +21,7 @@ func (s *Server) Channels(time.Time) []console.ChannelView {
 		}
 		if st, ok := s.ingest.Status(ch.ID); ok {
 			for n := 1; n <= 2; n++ {
-				in := console.InputView{Number: n, Active: n == st.Active}
+				in := console.InputView{Number: n, Active: n == st.Active, Held: n == st.Held, Up: st.Up[n-1], LastPush: st.Heard[n-1]}
 				if in.Active {
 					in.LastPush, in.Rejected = st.LastPush, int64(st.Rejected)
 					in.LastReason, in.LastRejected = st.LastRejected, st.RejectedAt

@@ -1,7 +1,7 @@
 // Package console is the web page at /console/ on the admin listener: channels, their tracks, inputs and playback URLs,
 // refreshed every two seconds, and a player for every manifest.
 //
-// It only shows. It changes nothing, keeps no state, and learns what exists from a Source.
+// It only shows. It keeps no state and learns what exists from a Source; what its page changes it asks of the admin listener.
 package console
 
 import (

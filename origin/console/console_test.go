@@ -54,7 +54,7 @@ func example() fixed {
 				{Number: 1, Active: true, Protocol: "cmaf", Encoder: "headwater-demo", LastPush: noon().Add(-900 * time.Millisecond),
 					Accepted: 5437, Rejected: 1, LastReason: "segment 967895990: overlaps <what> is stored",
 					LastRejected: noon().Add(-3 * time.Minute)},
-				{Number: 2},
+				{Number: 2, Held: true, Up: true},
 			},
 			Endpoints: endpoints("demo/clock"),
 		},
@@ -97,6 +97,7 @@ func TestChannelsAreDescribedWithHealthAndAbsoluteURLs(t *testing.T) {
 	require.Equal(t, "http://admin.test:8080/out/v1/demo/clock/ism/index.ism/Manifest", s.Channels[0].Endpoints[2].Manifests[0].URL)
 	require.InDelta(t, 7200, s.Channels[0].Endpoints[0].StartoverWindow, 0)
 	require.Zero(t, s.Channels[0].Inputs[1].LastPush, "an input that was never used has no instant")
+	require.True(t, s.Channels[0].Inputs[1].Held && s.Channels[0].Inputs[1].Up)
 	require.NotNil(t, s.Channels[2].Tracks, "lists are never null")
 }
 

@@ -45,6 +45,8 @@ type TrackView struct {
 type InputView struct {
 	Number       int    // 1 or 2
 	Active       bool   // the channel's media comes from here
+	Held         bool   // somebody asked for it: it is active, or becomes it with its next media
+	Up           bool   // media comes, so that it could be made active
 	Protocol     string // such as "cmaf", "hls-ts", "dash"
 	Encoder      string // User-Agent of the last push
 	LastPush     time.Time

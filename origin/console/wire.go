@@ -47,6 +47,8 @@ type track struct {
 type input struct {
 	Number       int    `json:"number"`
 	Active       bool   `json:"active"`
+	Held         bool   `json:"held"`
+	Up           bool   `json:"up"`
 	Protocol     string `json:"protocol"`
 	Encoder      string `json:"encoder"`
 	LastPush     int64  `json:"lastPush"`
@@ -89,7 +91,7 @@ func describe(views []ChannelView, now time.Time, public string) state {
 		}
 		for _, i := range v.Inputs {
 			c.Inputs = append(c.Inputs, input{
-				Number: i.Number, Active: i.Active, Protocol: i.Protocol, Encoder: i.Encoder, LastPush: millis(i.LastPush),
+				Number: i.Number, Active: i.Active, Held: i.Held, Up: i.Up, Protocol: i.Protocol, Encoder: i.Encoder, LastPush: millis(i.LastPush),
 				Accepted: i.Accepted, Rejected: i.Rejected, LastReason: i.LastReason, LastRejected: millis(i.LastRejected),
 			})
 		}

@@ -45,7 +45,8 @@ function sync(parent, items, key, make, fill) {
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-// table fills a table from columns {head, text(item), className(item), dot(item)}.
+// table fills a table from columns {head, text(item), className(item), dot(item)}, or {head, word(item), press(item)} of buttons,
+// which are there while they have a word.
 function table(node, columns, items, key) {
   if (!node.tHead) {
     const row = node.createTHead().insertRow();
@@ -56,6 +57,10 @@ function table(node, columns, items, key) {
   sync(node.tBodies[0], items, key, make, (row, item) => {
     columns.forEach((c, i) => {
       const cell = row.cells[i];
+      if (c.press) {
+        fillButton(cell, c, item);
+        return;
+      }
       put(cell, "className", [c.number ? "number" : "", c.className ? c.className(item) : ""].join(" ").trim());
       if (c.dot) {
         if (!cell.firstElementChild) cell.append(element("span", "dot"), document.createTextNode(""));
@@ -67,6 +72,19 @@ function table(node, columns, items, key) {
       }
     });
   });
+}
+
+function fillButton(cell, column, item) {
+  let button = cell.firstElementChild;
+  if (!button) {
+    button = element("button");
+    button.type = "button";
+    cell.append(button);
+  }
+  const word = column.word(item);
+  put(button, "textContent", word);
+  put(button, "hidden", !word);
+  button.onclick = () => column.press(item);
 }
 
 function facts(node, pairs) {
@@ -129,7 +147,11 @@ const trackColumns = [
 
 const inputColumns = [
   { head: "Input", text: (i) => String(i.number), dot: (i) => (i.active ? "ok" : "no media") },
-  { head: "State", text: (i) => (i.active ? "active" : i.lastPush ? "standby" : "unused") },
+  { head: "State", text: (i) => (i.active ? "active" : i.lastPush ? "standby" : "unused") + (i.held ? (i.active ? ", held" : ", asked for") : "") },
+  {
+    head: "", word: (i) => (i.held ? "Let go" : i.active ? "" : i.up ? "Make active" : ""),
+    press: (i) => makeActive(current(), i.held ? null : i.number),
+  },
   { head: "Protocol", text: (i) => i.protocol || "\u2013" },
   { head: "Encoder", text: (i) => i.encoder || "\u2013" },
   { head: "Last push", text: (i) => age(i.lastPush), number: true },
@@ -178,6 +200,21 @@ async function askReport() {
   const reply = await fetch(reportURL(c), { cache: "no-store" });
   report = reply.ok ? await reply.json() : null; // 404: the channel has just gone
   showReport();
+}
+
+// makeActive has an input of a channel become active and be held, or with null lets go of the one that is.
+async function makeActive(c, input) {
+  let words = "";
+  try {
+    const reply = await fetch(reportURL(c) + "/active", {
+      method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ Active: input }),
+    });
+    if (!reply.ok) words = (await reply.json()).Message;
+  } catch (err) {
+    words = err.message;
+  }
+  put($("unmoved"), "textContent", words);
+  put($("unmoved"), "hidden", !words);
 }
 
 function showReport() {
