@@ -3,6 +3,7 @@ package origin
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -38,11 +39,12 @@ func (g *rig) pushTo(input, k int) {
 	g.tb.Helper()
 	for _, name := range []string{"video", "audio"} {
 		e := g.tracks[name]
-		body := append(bytes.Clone(e.header), e.segment(g.tb, noon.Add(time.Duration(k)*segmentLength))...)
-		r := httptest.NewRequest(http.MethodPut, "/in/v1/default/"+strconv.Itoa(input)+"/ch/Streams("+e.name+")", bytes.NewReader(body))
-		w := httptest.NewRecorder()
-		g.public.ServeHTTP(w, r)
-		require.Equal(g.tb, http.StatusOK, w.Code, w.Body)
+		for _, body := range [][]byte{e.header, e.segment(g.tb, noon.Add(time.Duration(k)*segmentLength))} {
+			r := httptest.NewRequest(http.MethodPut, "/in/v1/default/"+strconv.Itoa(input)+"/ch/Streams("+e.name+")", bytes.NewReader(body))
+			w := httptest.NewRecorder()
+			g.public.ServeHTTP(w, r)
+			require.Equal(g.tb, http.StatusOK, w.Code, w.Body)
+		}
 	}
 }
 
@@ -120,4 +122,58 @@ func FuzzAskedInput(f *testing.F) {
 			t.Fatalf("%q: %d, %v", body, number, err)
 		}
 	})
+}
+
+func TestASwitchOfInputsIsTold(t *testing.T) {
+	var log bytes.Buffer
+	g := newRig(t, nil, endpointsOf(standard())...)
+	g.server.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	g.public = g.server.Public()
+	for k := range 5 {
+		g.both(k)
+	}
+	path := entries[0].path()
+	first := g.get(path)
+	require.Equal(t, "1", first.Header().Get("X-Amzn-Mediapackage-Active-Input"))
+	require.Contains(t, first.Header().Get("Access-Control-Expose-Headers"), "X-Amzn-Mediapackage-Active-Input")
+	for k := 5; k < 9; k++ {
+		g.at(noon.Add(time.Duration(k+1) * segmentLength))
+		g.pushTo(2, k)
+	}
+	for _, e := range entries {
+		require.Equal(t, "2", g.get(e.path()).Header().Get("X-Amzn-Mediapackage-Active-Input"), e.name)
+	}
+	require.Empty(t, g.get("/out/v1/default/ch/cmaf/segment_video_"+itoa(number(3))+".mp4").Header().Get("X-Amzn-Mediapackage-Active-Input"))
+	require.Contains(t, log.String(), `level=WARN msg="input switch"`)
+	require.Contains(t, log.String(), "from=1 to=2 reason=silence at=2026-03-02T12:00:16.000Z")
+	require.Equal(t, 1, strings.Count(log.String(), "input switch"))
+
+	r := g.pushReport()
+	require.Equal(t, 1, r.SwitchCount)
+	require.Equal(t, []reportedSwitch{{noon.Add(16 * time.Second), 1, 2, "silence"}}, r.Switches)
+	metrics := g.admin(http.MethodGet, "/metrics").Body.String()
+	for _, line := range []string{
+		`headwater_ingest_active_input{channel="default/ch"} 2`,
+		`headwater_ingest_input_up{channel="default/ch",input="1"} 0`,
+		`headwater_ingest_input_up{channel="default/ch",input="2"} 1`,
+		`headwater_ingest_input_heard_age_seconds{channel="default/ch",input="1"} 8`,
+		`headwater_ingest_input_switches_total{channel="default/ch",reason="silence"} 1`,
+		`headwater_ingest_input_switches_total{channel="default/ch",reason="manual"} 0`,
+	} {
+		require.Contains(t, metrics, line+"\n")
+	}
+}
+
+func TestASwitchOfInputsChangesNoEntityTag(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(standard())...)
+	for k := range 5 {
+		g.both(k)
+	}
+	path := entries[0].path()
+	before := g.get(path)
+	require.Equal(t, http.StatusOK, g.ask(http.MethodPut, "application/json", `{"Active":2}`).Code)
+	g.pushTo(2, 4) // a copy of what is there
+	after := g.get(path, "If-None-Match", before.Header().Get("Etag"))
+	require.Equal(t, http.StatusNotModified, after.Code)
+	require.Equal(t, "2", after.Header().Get("X-Amzn-Mediapackage-Active-Input"), "a cache takes over what a 304 says")
 }

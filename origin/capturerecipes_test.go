@@ -26,9 +26,9 @@ type rendition struct{ files, tracks string }
 
 // The programme: a white picture and a beep of 40 ms at every full second, so that sound against picture can be measured.
 const (
-	inputs = `-t 8 -re -f lavfi -i "testsrc=s=160x90:r=25,drawbox=c=white:t=fill:enable='not(mod(n,25))'"` +
+	sources = `-t 8 -re -f lavfi -i "testsrc=s=160x90:r=25,drawbox=c=white:t=fill:enable='not(mod(n,25))'"` +
 		` -t 8 -re -f lavfi -i "aevalsrc='if(lt(mod(t,1),0.04),0.8*sin(2*PI*1000*t),0)':s=48000"`
-	ffmpeg   = "ffmpeg -nostdin -hide_banner -loglevel error " + inputs
+	ffmpeg   = "ffmpeg -nostdin -hide_banner -loglevel error " + sources
 	gop      = "-g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p"
 	h264     = "-c:v libx264 -preset ultrafast -tune zerolatency " + gop + " -b:v 48k -maxrate 48k -bufsize 48k"
 	bframes  = "-c:v libx264 -preset fast -bf 2 -b_strategy 0 " + gop + " -b:v 48k -maxrate 48k -bufsize 48k"

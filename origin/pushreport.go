@@ -19,9 +19,18 @@ import (
 type pushReport struct {
 	ChannelGroupName, ChannelName string
 
-	Time   time.Time
-	Limits []reportedLimit
-	Inputs []reportedInput
+	Time        time.Time
+	Limits      []reportedLimit
+	Inputs      []reportedInput
+	HeldInput   *int
+	SwitchCount int
+	Switches    []reportedSwitch
+}
+
+type reportedSwitch struct {
+	Time     time.Time
+	From, To int
+	Reason   string
 }
 
 type reportedLimit struct {
@@ -91,9 +100,13 @@ func (s *Server) servePushReport(w http.ResponseWriter, r *http.Request) {
 }
 
 func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
-	out := pushReport{ChannelGroupName: id.Group, ChannelName: id.Name, Time: now.UTC().Truncate(time.Millisecond), Limits: []reportedLimit{}}
+	out := pushReport{ChannelGroupName: id.Group, ChannelName: id.Name, Time: now.UTC().Truncate(time.Millisecond),
+		Limits: []reportedLimit{}, HeldInput: inputNumber(report.Held), SwitchCount: report.Switched, Switches: []reportedSwitch{}}
 	for _, l := range report.Limits {
 		out.Limits = append(out.Limits, reportedLimit(l))
+	}
+	for _, s := range report.Switches {
+		out.Switches = append(out.Switches, reportedSwitch{*instant(s.Time), s.From, s.To, s.Reason})
 	}
 	for _, in := range report.Inputs {
 		v := reportedInput{Input: in.Number, Active: in.Active, UserAgent: in.Encoder, Protocol: in.Protocol, Clock: in.Clock,

@@ -144,7 +144,7 @@ func cors(next http.HandlerFunc) http.HandlerFunc {
 
 // exposed is what scripts may read of an answer.
 const exposed = "Accept-Ranges, Age, Cache-Control, Content-Encoding, Content-Length, Content-Range, Date, ETag, Last-Modified, " +
-	"X-Amzn-Errortype, X-Amzn-Requestid, X-Mediapackage-Manifest-Last-Sequence, X-Mediapackage-Manifest-Last-Updated"
+	"X-Amzn-Errortype, X-Amzn-Mediapackage-Active-Input, X-Amzn-Requestid, X-Mediapackage-Manifest-Last-Sequence, X-Mediapackage-Manifest-Last-Updated"
 
 func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 	id := channel.ID{Group: chi.URLParam(r, "group"), Name: chi.URLParam(r, "channel")}

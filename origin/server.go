@@ -75,6 +75,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.Playback.Secure = cfg.Access.Secure
 	s := &Server{cfg: cfg, live: map[channel.ID]*opening{}}
 	s.ingest = ingest.New(s, cfg.Store, cfg.Metrics, cfg.Ingest)
+	cfg.Playback.ActiveInput = s.ingest.Active
 	s.playback = playback.New(segments{cfg.Store}, cfg.Playback)
 	var err error
 	s.console, err = console.New(console.Options{Source: s, PublicURL: cfg.PublicURL, PublicAddr: cfg.PublicAddr,
@@ -83,6 +84,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.Metrics.Register(&heads{s})
+	cfg.Metrics.Register(&inputs{s})
 	return s, nil
 }
 

@@ -362,6 +362,17 @@ func (h *Handler) Status(id channel.ID) (s Status, ok bool) {
 	return t.status(h.opt.Now()), true
 }
 
+// Active returns the active input of a channel, 0 when nothing was pushed to it since the server began.
+func (h *Handler) Active(id channel.ID) int {
+	t := h.known(id)
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.choice.active
+}
+
 // insideStream returns what stands between the parentheses of a DASH-IF ingest URL, "video.cmfv" of "Streams(video.cmfv)".
 func insideStream(name string) (string, bool) {
 	base := path.Base(name)

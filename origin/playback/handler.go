@@ -37,6 +37,7 @@ type Options struct {
 	TimePath      string                   // path on the public listener that tells the time of day, for DASH clients
 	PublicURL     string                   // under which viewers reach the public listener, "" when that is not known
 	Secure        func(*http.Request) bool // whether the client's side is HTTPS; nil: by r.TLS
+	ActiveInput   func(channel.ID) int     // which input feeds a channel, 0 when that is not known; nil: never
 	LookAheadWait time.Duration            // how long a Smooth fragment waits for those that it announces: 15 s
 }
 
@@ -80,6 +81,9 @@ func New(source Source, opt Options) *Handler {
 	}
 	if opt.Secure == nil {
 		opt.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if opt.ActiveInput == nil {
+		opt.ActiveInput = func(channel.ID) int { return 0 }
 	}
 	if opt.LookAheadWait == 0 {
 		opt.LookAheadWait = lookAheadWait

@@ -92,9 +92,16 @@ func (h *Handler) manifest(w http.ResponseWriter, r *http.Request, q *request) e
 	if err != nil {
 		return err
 	}
+	if n := h.opt.ActiveInput(q.ch.ID); n != 0 {
+		w.Header()[activeInputHeader] = []string{strconv.Itoa(n)}
+	}
 	m.send(w, r)
 	return nil
 }
+
+// activeInputHeader says on manifests which input feeds the channel now (reference mediapackage.md 3c). It is no part of a
+// manifest: its entity tag stays. Media, which is kept for ever, does not say it: it would not be true for long.
+const activeInputHeader = "X-Amzn-Mediapackage-Active-Input"
 
 func (h *Handler) manifestKey(r *http.Request, q *request, win *packager.Window) manifestKey {
 	key := manifestKey{endpoint: q.endpoint, timeline: q.tl, name: q.shift.name, base: q.shift.base, query: q.shift.query,
