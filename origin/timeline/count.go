@@ -29,14 +29,17 @@ func (s *state) count(p *plan) error {
 	return nil
 }
 
-// next returns the counted number of a segment that follows all numbered ones of its track; ok is false when it does not.
+// next returns the counted number of a segment; ok is false when it comes late and none was left free for it.
 // Inside a part numbers grow by one, and by more where media is missing: see across. The first segment of a part takes the
 // number of another track's segment that it goes with, so that tracks that lost segments agree again. The first of a
 // channel has floor(start / duration).
 func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 	before, after := p.neighbours(tr, seg.Start)
-	if after != nil || tr.gone.before(seg.Start) {
+	if tr.gone.before(seg.Start) {
 		return 0, false
+	}
+	if after != nil {
+		return tr.between(before, after, seg)
 	}
 	last := tr.gone.number
 	if before != nil {
@@ -67,6 +70,16 @@ func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 		return seg.Start / seg.Duration, true
 	}
 	return n, true
+}
+
+// between returns the counted number of a segment that comes late, from among those that were left free for the hole that it
+// lies in; ok is false when none is.
+func (tr *track) between(before, after *media.Segment, seg media.Segment) (n int64, ok bool) {
+	if before == nil || before.Part != seg.Part || after.Part != seg.Part {
+		return 0, false
+	}
+	n = before.Number + 1 + tr.missing(media.At(before.End(), tr.Timescale), media.At(seg.Start, tr.Timescale), before.Duration)
+	return n, n < after.Number
 }
 
 // mostMissing bounds how many numbers a hole takes: years of segments, and so few that no sum overflows.

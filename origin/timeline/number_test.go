@@ -230,9 +230,23 @@ func TestHowNumbersAreChosen(t *testing.T) {
 			w.must("v", at(1.1), at(4.7))
 			w.must("v", at(4.7), at(6))
 			require.True(t, w.tl.State().Counted)
-			w.must("v", at(8), at(9))
-			_, err := w.add("v", at(6), at(7))
+			w.must("v", at(6.4), at(7.5))
+			_, err := w.add("v", at(6), at(6.4))
 			require.ErrorIs(t, err, ErrBackwards)
+		}},
+		{"a late segment takes a number that the counter left free for it", func(t *testing.T, w *world) {
+			w.must("v", at(0), at(1.1))
+			w.must("v", at(1.1), at(4.7))
+			w.must("v", at(4.7), at(6))
+			require.True(t, w.tl.State().Counted)
+			w.must("v", at(8.6), at(10))
+			numbers := w.numbers("v")
+			w.must("v", at(7.3), at(8.6))
+			w.must("v", at(6), at(7.3))
+			last := numbers[2]
+			require.Equal(t, append(numbers[:3:3], last+1, last+2, last+3), w.numbers("v"))
+			w.restart()
+			require.Equal(t, append(numbers[:3:3], last+1, last+2, last+3), w.numbers("v"))
 		}},
 		{"a segment is taken once", func(t *testing.T, w *world) {
 			require.NoError(t, w.tl.Reserve("v", at(0)))
