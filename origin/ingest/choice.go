@@ -196,10 +196,10 @@ const (
 )
 
 // claim returns what is done with media of an upload now; utc says that its own timestamps are UTC. Two encoders whose clocks
-// are both UTC make the same segments (DASH-IF ingest 1.2, epoch locking; reference ingest.md 3.5): of each the first complete
-// copy is taken, whosever it is.
+// are both UTC make the same segments (DASH-IF ingest 1.2, epoch locking; reference ingest.md 3.5), and so do two whose
+// programme date-times are the same (align.go): of each the first complete copy is taken, whosever it is.
 func (p *push) claim(ctx context.Context, utc bool, now time.Time) turn {
-	merges := utc && p.feed.utc()
+	merges := utc && p.feed.utc() || !utc && p.aligned(ctx, now)
 	takes, s := p.takes(p, merges, now)
 	if s.Reason != "" {
 		p.in.logger(ctx).LogAttrs(ctx, slog.LevelWarn, "input switch", slog.Int("from", s.From), slog.Int("to", s.To),

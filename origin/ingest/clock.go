@@ -73,6 +73,9 @@ type anchor struct {
 	First  time.Duration `json:"first"`  // source time of the session's first segment
 	// Said is the offset by the encoder's programme date-time, before the session was moved behind what is stored; 0: none.
 	Said time.Duration `json:"said,omitempty"`
+	// Axis names the UTC axis of programme date-times that the session is on, which one of the other input may share: when the
+	// first session on it began, Unix milliseconds; 0: none.
+	Axis int64 `json:"axis,omitempty"`
 }
 
 // stamp is a source time: ticks on the source's clock, and for a clock that wraps every 2^33 ticks of 90 kHz the raw
@@ -149,6 +152,8 @@ func (a anchor) fits(s stamp, lastEnd int64, known bool, now time.Time) (start i
 	case gap > 0:
 		// Lost segments, a pause, or an outage of ours: time goes on with the wall clock.
 		return start, a.Kind == clockEpoch || gap <= 3*length || abs(lag) <= jumpSlack
+	case a.Axis != 0 && abs(lag) <= max(joinSlack, length*3/2):
+		return start, true // as late as ever, and the other input is ahead
 	default:
 		// By its time a resend of one of the last two segments, or what an encoder sends that began again within its first
 		// ones: the content tells (doubt). Anything older is a clock that began again.

@@ -37,12 +37,12 @@ func (d *doubt) keep(p *push, f *demux.Fragment) error {
 }
 
 // contested returns the segment that is stored where a file would lie, when the file may be no copy of it. A clock that is
-// UTC began no second time: of its segments the first complete copy stays. Nor can an encoder have begun again that sends
+// UTC began no second time: of its segments the first complete copy stays, as of those that two inputs share. Nor can an encoder have begun again that sends
 // the segment in less than half the time that it takes to make it.
 func (l *fileLane) contested(at placed, s stamp, now time.Time) (stored media.Segment, ok bool) {
 	last, has := l.tl.Last(l.track.ID)
 	middle := at.Start + s.Duration/2
-	if at.Locked || !has || middle >= last.End() {
+	if at.Locked || at.Shared || !has || middle >= last.End() {
 		return stored, false
 	}
 	const few = 8 // more than fits takes for copies

@@ -61,7 +61,7 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 	if f.Clock33 && l.track.Kind == media.Video {
 		evenOut(f.Samples, at.Moved)
 	}
-	if !at.Locked {
+	if !at.Locked && !at.Shared {
 		l.await(SegmentKey(l.id, l.track.ID, at.Start))
 	}
 	if stored, ok := l.contested(at, s, now); ok {
@@ -149,6 +149,11 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		s.abort()
 		return nil
 	}
+	if l.unlike(s) {
+		s.abort()
+		l.standsBy()
+		return nil
+	}
 	now := l.now()
 	if s.ahead(now) {
 		s.abort()
@@ -166,6 +171,7 @@ func (l *fileLane) close(ctx context.Context, whole bool) error {
 		return err
 	}
 	l.in.names.took(l.name)
+	l.marked(s)
 	l.accepted(s, seg, now)
 	return nil
 }

@@ -43,6 +43,7 @@ type push struct {
 	left    bool          // the other input took over in the middle of a file
 	feeds   bool          // its media is taken; guarded by the intake's mu
 	stem    string        // of its name
+	sample  *sample       // of a file that is left out
 	filling atomic.Bool   // it goes where the other input's media is missing
 	whole   time.Duration // of an MPEG-TS segment: its longest track. Another may have next to nothing in the first one
 	lanes   map[*demux.Track]lane
@@ -93,6 +94,7 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 		case errors.Is(err, io.EOF) && empty:
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
+			p.keepSample()
 			return p.closeAll(ctx, !p.endless || !p.covered(p.in.number, p.now()))
 		case errors.Is(err, demux.ErrUnsupported) && !media && !p.headed:
 			err = errors.Join(err, p.initRefused(ctx, err))
@@ -193,10 +195,12 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	now := p.now()
 	p.brings(f.Track, now)
 	if p.left {
+		p.leaveOut(ctx, f)
 		return nil // the reader skips the fragment's body
 	}
 	turn := p.claim(ctx, p.stampOf(f).onEpoch(now), now)
 	if turn == standby {
+		p.leaveOut(ctx, f)
 		return p.standBy(ctx)
 	}
 	p.filling.Store(turn == filling)
@@ -212,7 +216,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = nil
 	}
 	if l == nil {
-		variant, muxed := p.variant(ctx), p.muxed || len(p.init.Tracks) > 1
+		variant, muxed := p.variant(ctx), p.severed()
 		if turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
 			return p.standBy(ctx)
 		}
@@ -226,11 +230,20 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = p.lane(tr, c)
 		p.lanes[f.Track] = l
 	}
+	if err := l.add(ctx, f); errors.Is(err, errApart) {
+		p.leaveOut(ctx, f)
+		return p.standBy(ctx)
+	} else if err != nil {
+		return err
+	}
 	if turn == filling {
 		p.fills(now)
 	}
-	return l.add(ctx, f)
+	return nil
 }
+
+// severed reports whether each track of the upload has a name of its own.
+func (p *push) severed() bool { return p.muxed || len(p.init.Tracks) > 1 }
 
 // standBy leaves out media of an input that is not the active one.
 func (p *push) standBy(ctx context.Context) error {

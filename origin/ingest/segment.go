@@ -42,7 +42,7 @@ type segment struct {
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the
-// place is taken: nothing has been written. Of segments whose clock is UTC several encoders may send copies: there the place
+// place is taken: nothing has been written. Of segments whose clock is UTC or shared several encoders may send copies: there the place
 // is reserved by the first that is complete.
 func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Config, at placed) (*segment, error) {
 	s := &segment{tl: t.tl, track: tr, config: c, at: at, hash: sha256.New(), end: at.Start, copies: t.copies,
@@ -50,7 +50,7 @@ func (t *intake) openSegment(ctx context.Context, tr media.Track, c *media.Confi
 	if err := s.reserve(); err != nil {
 		return nil, err
 	}
-	if at.Locked {
+	if at.Locked || at.Shared {
 		s.release()
 	}
 	var err error

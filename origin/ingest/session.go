@@ -34,6 +34,8 @@ type input struct {
 
 	fed    fedTracks
 	begins ring[time.Time]          // sessions but the first ever; guarded by feed.mu
+	sample *sample                  // the last file that was left out; guarded by feed.mu
+	aside  bool                     // what it sends fits none of its sessions: it has to be aligned; guarded by feed.mu
 	moving map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
 }
 
@@ -46,14 +48,18 @@ type memo struct {
 
 // feed is what the inputs of a channel share: which of them was placed on the timeline last.
 type feed struct {
-	mu  sync.Mutex // held while a session begins, which is rare and writes to the journal
-	now feeding
+	mu     sync.Mutex // held while a session begins, which is rare and writes to the journal
+	now    feeding
+	placed [2]time.Time  // when a segment of input 1 and 2 last came to lie on the axis
+	marks  [2]landmark   // the last file of input 1 and 2 that tells where the axis lies
+	skew   time.Duration // axis minus the programme date-times of the input that feeds
 }
 
 // feeding is journaled under feedKey when it changes.
 type feeding struct {
 	Input int       `json:"input"` // 0: none yet
 	Clock clockKind `json:"clock"`
+	Axis  int64     `json:"axis,omitempty"` // of programme date-times, 0: none
 	Held  int       `json:"held,omitempty"` // that somebody asked for, 0: none
 }
 
@@ -118,6 +124,7 @@ type placed struct {
 	Shift  int64 // UTC minus source time in ticks: the same for all that follows in the upload
 	Part   uint32
 	Locked bool
+	Shared bool // the other input may send the same
 
 	Session int   // ordinal
 	Moved   int64 // ticks by which Start is later than the source says, to be where the segment before ends
@@ -131,17 +138,20 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 	in.feed.mu.Lock()
 	defer in.feed.mu.Unlock()
 	ordinal, start, ok := in.find(track, c, s, time.Time{}, now)
-	if have, joined := in.memo.Tracks[track]; !ok || !joined || have != ordinal {
+	if !ok && in.apart(s, now) {
+		return placed{}, errApart
+	}
+	if have, joined := in.memo.Tracks[track]; !ok || (!joined || have != ordinal) && !in.merged(in.anchor(ordinal), now) {
 		var err error
 		if ordinal, start, err = in.move(ctx, track, c, s, now, pdt); err != nil {
 			return placed{}, err
 		}
 	}
-	clock := in.anchor(ordinal).Kind
+	a := in.anchor(ordinal)
 	if !s.near(start, now) {
 		return placed{}, errAhead(track, s, start, now)
 	}
-	if err := in.follow(ctx, clock, s, false, start); err != nil {
+	if err := in.follow(ctx, a, s, false, start); err != nil {
 		return placed{}, err
 	}
 	if have, known := in.memo.Tracks[track]; !known || have != ordinal {
@@ -151,8 +161,11 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 			return placed{}, err
 		}
 	}
-	p := placed{Start: start, Shift: start - s.Ticks, Locked: clock == clockEpoch, Session: ordinal,
-		Moved: start - in.anchor(ordinal).utc(s, now)}
+	if in.onAxis(a) {
+		in.feed.placed[in.number-1] = now
+	}
+	p := placed{Start: start, Shift: start - s.Ticks, Locked: a.Kind == clockEpoch, Shared: in.merged(a, now), Session: ordinal,
+		Moved: start - a.utc(s, now)}
 	var err error
 	p.Part, err = in.part(ctx, track, c, start, s)
 	return p, err
@@ -191,7 +204,7 @@ func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time
 	}
 	for i := len(in.memo.Anchors) - 1; i >= 0; i-- {
 		a := in.memo.Anchors[i]
-		if in.switches() && a.Kind != clockEpoch {
+		if in.switches() && a.Kind != clockEpoch && !in.onAxis(a) {
 			continue
 		}
 		ordinal = in.memo.First + i
@@ -201,7 +214,7 @@ func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time
 		own := joined && have == ordinal
 		start, ok = a.fits(s, last.End(), has && own, now)
 		ok = ok && (a.Kind == clockEpoch || s.near(start, now)) && (own || a.agrees(start, s.Scale, pdt))
-		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch {
+		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch && !in.merged(a, now) {
 			ok = false // the track has moved on already, or this is no copy but an encoder that began again
 		}
 		if ok {
@@ -247,7 +260,13 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	if !s.near(start, now) || a.Kind != clockEpoch && media.At(start, s.Scale).UTC().Sub(now) > beginAhead {
 		return 0, 0, errAhead(track, s, start, now)
 	}
-	if err := in.follow(ctx, a.Kind, s, !beside, start); err != nil {
+	switch {
+	case beside:
+		a.Axis = in.feed.now.Axis
+	case a.Kind == clockPDT:
+		a.Axis = now.UnixMilli()
+	}
+	if err := in.follow(ctx, a, s, !beside, start); err != nil {
 		return 0, 0, err
 	}
 	next := in.memo.copy()
@@ -293,17 +312,24 @@ func (in *input) logger(ctx context.Context) *slog.Logger {
 }
 
 // follow makes the input the one that feeds the timeline. It begins a part where a session begins or the other input fed
-// until now, unless the clock was and stays UTC. One that fills what the other lacks stays what it is.
-func (in *input) follow(ctx context.Context, clock clockKind, s stamp, fresh bool, ticks int64) error {
-	if s.Filling && clock == clockEpoch {
+// until now, unless the clock was and stays UTC or its axis is the same. One that fills what the other lacks stays what it is.
+func (in *input) follow(ctx context.Context, a anchor, s stamp, fresh bool, ticks int64) error {
+	if s.Filling && (a.Kind == clockEpoch || in.onAxis(a)) {
 		return nil
 	}
-	f, start := feeding{Input: in.number, Clock: clock, Held: in.feed.now.Held}, media.At(ticks, s.Scale)
+	f, start := in.feed.now, media.At(ticks, s.Scale)
+	f.Input, f.Clock = in.number, a.Kind
 	if in.switches() && f.Held != in.number {
 		f.Held = 0
 	}
+	if fresh || in.switches() {
+		f.Axis = a.Axis
+	}
+	if f.Axis != in.feed.now.Axis {
+		in.feed.marks, in.feed.skew = [2]landmark{}, 0
+	}
 	_, any := in.tl.CurrentPart()
-	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch
+	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch || in.onAxis(a)
 	if !any || !seamless && (fresh || in.switches()) {
 		begins := start.Sub(media.FromDuration(partMargin))
 		if begins.Before(in.tl.Earliest()) {

@@ -104,10 +104,11 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 	for i := range frags {
 		p.brings(frags[i].Track, now)
 	}
-	if p.claim(ctx, false, now) == standby {
-		p.standsBy()
-		return nil
+	turn := p.claim(ctx, false, now)
+	if turn == standby {
+		return p.tsLeave(ctx, frags)
 	}
+	p.filling.Store(turn == filling)
 	variant := p.variant(ctx)
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for i := range frags {
@@ -118,15 +119,23 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 	slices.SortStableFunc(frags, func(a, b demux.Fragment) int { return boolCompare(p.changes(variant, &b), p.changes(variant, &a)) })
 	for i := range frags {
 		f := &frags[i]
+		if turn == filling && !p.interchangeable(trackID(variant, f.Track, true), f.Track) {
+			return p.tsLeave(ctx, frags)
+		}
 		tr, c, err := p.track(ctx, variant, f, true)
 		if err != nil {
 			return err
 		}
 		l := p.lane(tr, c)
 		p.lanes[f.Track] = l
-		if err := l.add(ctx, f); err != nil {
+		if err := l.add(ctx, f); errors.Is(err, errApart) {
+			return p.tsLeave(ctx, frags)
+		} else if err != nil {
 			return err
 		}
+	}
+	if turn == filling {
+		p.fills(now)
 	}
 	return p.closeAll(ctx, true)
 }
@@ -145,6 +154,15 @@ func boolCompare(a, b bool) int {
 		return 1
 	}
 	return -1
+}
+
+// tsLeave leaves out a segment.
+func (p *push) tsLeave(ctx context.Context, frags []demux.Fragment) error {
+	for i := range frags {
+		p.leaveOut(ctx, &frags[i])
+	}
+	p.keepSample()
+	return p.standBy(ctx)
 }
 
 // tsStream cuts an endless stream, from its beginning on. Its tracks are headed: each upload is of an encoder that began, or
