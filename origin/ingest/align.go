@@ -18,13 +18,12 @@ const (
 	// alignSlack: a segment is that of the other encoder when starts and durations differ by no more. Programme date-times
 	// have milliseconds, which each encoder rounds for itself; frames are further apart.
 	alignSlack = 5 * time.Millisecond
-	// mergedFor is how long after its last segment an input counts as one that has what the other lacks, or three segments if
-	// longer.
+	// mergedFor is how long after an input's last segment one of the other may be a copy of it, or three segments if longer.
 	mergedFor = 10 * time.Second
 )
 
 // errApart says that a file of an input does not lie on the UTC axis that it shares with the other one: it is left out, and by
-// it the next one is aligned. What it holds the other input has.
+// it the next one is aligned. What it holds the other input sends as well.
 var errApart = errors.New("the file is not aligned with the other input")
 
 // sample is a file that was left out, by which the clock of an input is compared with that of the other one.
@@ -75,18 +74,22 @@ func (in *input) onAxis(a anchor) bool { return a.Axis != 0 && a.Axis == in.feed
 
 // merged reports whether both inputs feed the axis of a session, so that a segment may be a copy of the other's.
 func (in *input) merged(a anchor, now time.Time) bool {
-	return in.onAxis(a) && (in.switches() || in.accompanied(now))
+	return in.onAxis(a) && (in.switches() || in.accompanied(now, max(mergedFor, 3*in.tl.Longest())))
 }
 
-// accompanied reports whether the other input brought segments of the same axis lately.
-func (in *input) accompanied(now time.Time) bool {
+// accompanied reports whether the other input brought a segment of the same axis lately.
+func (in *input) accompanied(now time.Time, lately time.Duration) bool {
 	other := in.feed.placed[2-in.number]
-	return !other.IsZero() && now.Sub(other) < max(mergedFor, 3*in.tl.Longest())
+	return !other.IsZero() && now.Sub(other) <= lately
 }
 
-// apart reports whether a file that fits no session begins none: its input has to be aligned with the other one, which goes on.
+// apart reports whether a file that fits no session begins none: its input, which began again, has to be aligned with the other
+// one, which goes on: a segment of that has come within the time in which the next would.
 func (in *input) apart(s stamp, now time.Time) bool {
-	if !s.File || s.onEpoch(now) || in.feed.now.Axis == 0 || !s.Filling && (in.switches() || !in.accompanied(now)) {
+	if !s.File || s.onEpoch(now) || in.feed.now.Axis == 0 {
+		return false
+	}
+	if !s.Filling && (in.switches() || !in.accompanied(now, silence(in.tl.Longest()))) {
 		return false
 	}
 	in.aside = true

@@ -265,3 +265,42 @@ func TestWhichInputIsActiveOfTwoThatAreMergedBreaksNothing(t *testing.T) {
 		d.whole(30)
 	})
 }
+
+func TestAnEncoderThatBeginsAgainWhenTheOtherHasEndedBeginsASession(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		d := newDated(t, g)
+		for ; d.n < 30; d.n++ {
+			d.next()
+			if d.n == 12 {
+				d.restart(1)
+			}
+			if d.n < 10 || d.n >= 12 {
+				d.upload(1, false)
+			}
+			if d.n < 10 {
+				d.upload(2, false)
+			}
+		}
+		require.Equal(t, 28, len(g.segments("v")), "nothing of it is left out")
+		require.Equal(t, 2, g.tl.State().Parts)
+		g.clean()
+	})
+}
+
+func TestASegmentThatIsLongerThanUsualIsTakenFromTheActiveInput(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		d := newDated(t, g)
+		for ; d.n < 10; d.n++ {
+			d.next()
+			if d.n == 7 { // its next key frame was late
+				d.send(2, "v/seg7.m4s", d.video.seconds(1014, 1016.5))
+				d.names[2] = append(d.names[2], "seg7.m4s")
+			}
+			d.upload(1, false)
+			if d.n != 7 {
+				d.upload(2, false)
+			}
+		}
+		d.whole(10)
+	})
+}

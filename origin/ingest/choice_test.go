@@ -197,9 +197,9 @@ func TestASwitchLosesNothingOfWhatTheActiveInputHasBegun(t *testing.T) {
 		t.Run(phase.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T, g *rig) {
 				v := video(50)
-				statuses := make(chan int, 40)
+				header, statuses := v.init(t), make(chan int, 40)
 				for input := 1; input <= 2; input++ {
-					require.Equal(t, http.StatusOK, g.request(http.MethodPut, input, "v/init.cmfv", bytes.NewReader(v.init(t))).Code)
+					require.Equal(t, http.StatusOK, g.request(http.MethodPut, input, "v/init.cmfv", bytes.NewReader(header)).Code)
 					go func() {
 						time.Sleep(time.Duration(input-1) * phase)
 						for n := range 20 {
