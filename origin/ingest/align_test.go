@@ -304,3 +304,26 @@ func TestASegmentThatIsLongerThanUsualIsTakenFromTheActiveInput(t *testing.T) {
 		d.whole(10)
 	})
 }
+
+func TestInputsWithOtherDateTimesThatAreSwitchedByHandLoseASegmentAtMost(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		d := newDated(t, g)
+		d.round = 300 * time.Millisecond
+		for ; d.n < 60; d.n++ {
+			d.next()
+			d.upload(1, false)
+			if d.n%10 == 9 {
+				require.NoError(t, g.h.Activate(t.Context(), chID, 2-d.n/10%2))
+			}
+			time.Sleep(300 * time.Millisecond)
+			began := time.Now()
+			d.upload(2, false)
+			require.Less(t, time.Since(began), time.Second, "nothing waits")
+		}
+		require.Equal(t, 5, len(d.switched()), "the last one was asked for too late")
+		require.Equal(t, 6, g.tl.State().Parts)
+		require.GreaterOrEqual(t, len(g.segments("v")), 60-5)
+		require.Zero(t, g.counted("rejected conflict"))
+		g.clean()
+	})
+}

@@ -319,7 +319,7 @@ func (h *Handler) intake(ctx context.Context, id channel.ID) (*intake, error) {
 	defer h.mu.Unlock()
 	t := h.channels[id]
 	if t == nil || t.tl != tl {
-		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl),
+		t = &intake{id: id, tl: tl, store: h.store, seen: h.seen, cuts: newCuts(), copies: h.copies, feed: newFeed(tl, h.opt.Now()),
 			writing: writing{by: map[string]int{}}, inputs: map[int]*input{}, air: map[storage.Key]chan struct{}{},
 			streams: map[string]*ongoing{}}
 		for i := range t.meters {

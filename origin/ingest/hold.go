@@ -12,7 +12,7 @@ import (
 
 // This file is where one of two encoders on one input is refused.
 
-// fedTracks is when the tracks of an input last got a fragment of a file, while the server runs.
+// fedTracks is when the tracks of an input last got a fragment of a file or a segment, while the server runs.
 type fedTracks struct {
 	mu sync.Mutex
 	at map[string]time.Time
@@ -33,11 +33,12 @@ func (f *fedTracks) get(track string) time.Time {
 	return f.at[track]
 }
 
-// fedAt returns when a track last got media, zero when it never did.
+// fedAt returns when a track last got media of this input, zero when it never did. What came before the server began may have
+// been of either.
 func (in *input) fedAt(track string) time.Time {
 	at := in.fed.get(track)
 	if last, has := in.tl.Last(track); has {
-		if arrived := time.UnixMilli(last.Arrived); arrived.After(at) {
+		if arrived := time.UnixMilli(last.Arrived); arrived.After(at) && arrived.Before(in.feed.began) {
 			return arrived
 		}
 	}

@@ -381,6 +381,7 @@ func (p *push) stampOf(f *demux.Fragment) stamp {
 // accepted counts and tells of a segment that became visible.
 func (p *push) accepted(s *segment, seg media.Segment, now time.Time) {
 	tr := s.track
+	p.in.fed.set(tr.ID, now)
 	p.took(s, seg, now)
 	p.seen.Segment(p.id, tr.ID, seg.Size, now.Sub(media.At(seg.End(), tr.Timescale).UTC()))
 	p.log.Debug("segment", "track", tr.ID, "number", seg.Number, "start", media.At(seg.Start, tr.Timescale).UTC(),

@@ -50,6 +50,7 @@ type memo struct {
 type feed struct {
 	mu     sync.Mutex // held while a session begins, which is rare and writes to the journal
 	now    feeding
+	began  time.Time     // when the first request since the server began came
 	placed [2]time.Time  // when a segment of input 1 and 2 last came to lie on the axis
 	marks  [2]landmark   // the last file of input 1 and 2 that tells where the axis lies
 	skew   time.Duration // axis minus the programme date-times of the input that feeds
@@ -65,8 +66,8 @@ type feeding struct {
 
 const feedKey = "input/active"
 
-func newFeed(tl *timeline.Timeline) *feed {
-	f := &feed{}
+func newFeed(tl *timeline.Timeline, now time.Time) *feed {
+	f := &feed{began: now}
 	if raw := tl.Noted(feedKey); raw != nil && json.Unmarshal(raw, &f.now) != nil {
 		f.now = feeding{} // costs a discontinuity, no more
 	}
@@ -326,7 +327,7 @@ func (in *input) follow(ctx context.Context, a anchor, s stamp, fresh bool, tick
 		f.Axis = a.Axis
 	}
 	if f.Axis != in.feed.now.Axis {
-		in.feed.marks, in.feed.skew = [2]landmark{}, 0
+		in.feed.placed, in.feed.marks, in.feed.skew = [2]time.Time{}, [2]landmark{}, 0
 	}
 	_, any := in.tl.CurrentPart()
 	seamless := f.Clock == clockEpoch && in.feed.now.Clock == clockEpoch || in.onAxis(a)
