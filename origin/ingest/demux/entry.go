@@ -1,6 +1,7 @@
 package demux
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -19,8 +20,8 @@ const (
 // levels and Dolby Vision.
 var kept = [...]string{"colr", "pasp", "clli", "mdcv", "dvcC", "dvvC", "SA3D"}
 
-// sampleEntry reads the first sample entry of a track. mdia is the box that holds list.
-func sampleEntry(mdia box, list []box, kind media.Kind) (entry, error) {
+// sampleEntry reads the first sample entry of a track. mdia is the box that holds list, live what is declared beside it.
+func sampleEntry(mdia box, list []box, kind media.Kind, live liveTrack) (entry, error) {
 	stsd := box{}
 	for _, name := range []string{"minf", "stbl", "stsd"} {
 		b, ok := find(list, name)
@@ -49,17 +50,17 @@ func sampleEntry(mdia box, list []box, kind media.Kind) (entry, error) {
 		return entry{}, fmt.Errorf("%w: encrypted (sample entry %q)", ErrUnsupported, b.name)
 	case "avc1", "avc3", "hvc1", "hev1", "dvh1", "dvhe":
 		if kind == media.Video {
-			return visualEntry(b)
+			return visualEntry(b, live)
 		}
 	case "mp4a", "ac-3", "ec-3":
 		if kind == media.Audio {
-			return audioEntry(b)
+			return audioEntry(b, live)
 		}
 	}
 	return entry{}, ignored{why: fmt.Sprintf("sample entry %q of a %s track", b.name, kind)}
 }
 
-func visualEntry(b box) (entry, error) {
+func visualEntry(b box, live liveTrack) (entry, error) {
 	list, err := b.children(visualFields)
 	if err != nil {
 		return entry{}, err
@@ -69,7 +70,10 @@ func visualEntry(b box) (entry, error) {
 	case "avc1", "avc3":
 		avcC, ok := find(list, "avcC")
 		if !ok {
-			return entry{}, b.malformed("without avcC")
+			if e, ok, err = live.visualEntry(h264); err != nil || !ok {
+				return entry{}, cmp.Or(err, b.malformed("without avcC"))
+			}
+			break
 		}
 		parsed, err := decode[*mp4.AvcCBox](avcC)
 		if err != nil {
@@ -81,7 +85,10 @@ func visualEntry(b box) (entry, error) {
 	default:
 		hvcC, ok := find(list, "hvcC")
 		if !ok {
-			return entry{}, b.malformed("without hvcC")
+			if e, ok, err = live.visualEntry(h265); err != nil || !ok {
+				return entry{}, cmp.Or(err, b.malformed("without hvcC"))
+			}
+			break
 		}
 		parsed, err := decode[*mp4.HvcCBox](hvcC)
 		if err != nil {
@@ -98,7 +105,7 @@ func visualEntry(b box) (entry, error) {
 	return e.with(list)
 }
 
-func audioEntry(b box) (entry, error) {
+func audioEntry(b box, live liveTrack) (entry, error) {
 	skip := audioFields
 	if len(b.body) >= 10 { // QuickTime's versions 1 and 2 of the sound description are longer
 		skip += [4]int{0, 16, 36, 0}[binary.BigEndian.Uint16(b.body[8:])&3]
@@ -112,7 +119,10 @@ func audioEntry(b box) (entry, error) {
 	case "mp4a":
 		esds, ok := find(list, "esds")
 		if !ok {
-			return entry{}, b.malformed("without esds")
+			if e, err = aacEntry(live.private); err != nil {
+				return entry{}, b.malformed("without esds")
+			}
+			break
 		}
 		parsed, err := decode[*mp4.EsdsBox](esds)
 		if err != nil {

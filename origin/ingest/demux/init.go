@@ -2,6 +2,7 @@ package demux
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,9 +14,10 @@ import (
 
 // Init is a parsed initialization segment. It is immutable.
 type Init struct {
-	Raw     []byte   // ftyp and moov as received: ParseInit(Raw) gives the same Init
+	Raw     []byte   // ftyp, LiveServerManifest and moov as received: ParseInit(Raw) gives the same Init
 	Tracks  []*Track // in the order of the moov, at least one
 	Ignored []string // tracks that are not packaged, one readable reason each
+	Smooth  bool     // it has a LiveServerManifest, as Smooth Streaming's live ingest begins
 
 	timing map[uint32]timing // by track_ID
 	unused map[uint32]bool   // track_IDs of Ignored
@@ -37,16 +39,25 @@ func ParseInit(raw []byte) (*Init, error) {
 	if err != nil {
 		return nil, err
 	}
-	moov, ok := find(list, "moov")
-	if !ok {
-		return nil, fmt.Errorf("%w: no moov box", ErrMalformed)
+	var ftyp, live box
+	for _, b := range list {
+		switch {
+		case b.name == "ftyp":
+			ftyp, live = b, box{}
+		case b.is(uuidManifest):
+			live = b
+		case b.name == "moov":
+			return parseMoov(ftyp, live, b)
+		}
 	}
-	ftyp, _ := find(list, "ftyp")
-	return parseMoov(ftyp.raw, moov)
+	return nil, fmt.Errorf("%w: no moov box", ErrMalformed)
 }
 
-func parseMoov(ftyp []byte, moov box) (*Init, error) {
-	in := &Init{Raw: bytes.Join([][]byte{ftyp, moov.raw}, nil), timing: map[uint32]timing{}, unused: map[uint32]bool{}}
+// parseMoov parses a moov and what stood before it: ftyp and LiveServerManifest boxes, either of which may be none.
+func parseMoov(ftyp, live, moov box) (*Init, error) {
+	in := &Init{Raw: bytes.Join([][]byte{ftyp.raw, live.raw, moov.raw}, nil), Smooth: live.raw != nil, timing: map[uint32]timing{},
+		unused: map[uint32]bool{}}
+	declared := parseLiveManifest(live)
 	list, err := moov.children(0)
 	if err != nil {
 		return nil, err
@@ -64,7 +75,7 @@ func parseMoov(ftyp []byte, moov box) (*Init, error) {
 		if b.name != "trak" {
 			continue
 		}
-		t, tm, err := parseTrak(b, mvhd.Timescale)
+		t, tm, err := parseTrak(b, mvhd.Timescale, declared)
 		var skip ignored
 		switch {
 		case errors.As(err, &skip):
@@ -129,8 +140,8 @@ type ignored struct {
 
 func (i ignored) Error() string { return i.why }
 
-// parseTrak returns the track and its timing. The error is an ignored when the track is of no use here.
-func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
+// parseTrak returns the track and its timing. declared is what a LiveServerManifest says. The error is an ignored when the track is of no use here.
+func parseTrak(trak box, movieScale uint32, declared liveManifest) (*Track, timing, error) {
 	fail := func(err error) (*Track, timing, error) { return nil, timing{}, err }
 	list, err := trak.children(0)
 	if err != nil {
@@ -168,15 +179,21 @@ func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
 	if t.Timescale = mdhd.Timescale; t.Timescale == 0 {
 		return fail(mdia.malformed("timescale 0"))
 	}
+	live := declared[tkhd.TrackID]
 	h := header{timescale: t.Timescale, language: packLanguage(mdhd.GetLanguage())}
-	t.Language = languageTag(mdhd.GetLanguage())
+	if t.Language = languageTag(mdhd.GetLanguage()); t.Language == "" && Language(live.language) != "" {
+		t.Language, h.language = Language(live.language), packLanguage(live.language)
+		if h.language == undetermined {
+			h.elng = t.Language
+		}
+	}
 	if elng, ok := find(inside, "elng"); ok && len(elng.body) > 4 {
 		if tag := cleanTag(string(bytes.TrimRight(elng.body[4:], "\x00"))); tag != "" {
 			t.Language, h.elng = tag, tag
 		}
 	}
 	t.Roles = kinds(list)
-	e, err := sampleEntry(mdia, inside, t.Kind)
+	e, err := sampleEntry(mdia, inside, t.Kind, live)
 	var skip ignored
 	if errors.As(err, &skip) {
 		return fail(ignored{tkhd.TrackID, skip.why})
@@ -184,7 +201,7 @@ func parseTrak(trak box, movieScale uint32) (*Track, timing, error) {
 	if err != nil {
 		return fail(err)
 	}
-	t.Bitrate, t.InBand, t.reorder = e.bitrate, e.inBand, e.reorder
+	t.Bitrate, t.InBand, t.reorder = cmp.Or(e.bitrate, live.bitrate), e.inBand, e.reorder
 	t.Config = h.config(e)
 	tm, err := parseEdits(list, t.Timescale, movieScale)
 	return t, tm, err

@@ -93,10 +93,10 @@ func (in *Init) parseTraf(b box, moof int64, next *int64, room int) (t traf, err
 	}
 	pos := base
 	for _, c := range list {
-		switch c.name {
-		case "senc", "tenc":
+		switch {
+		case c.name == "senc", c.name == "tenc", c.is(uuidSenc):
 			return t, fmt.Errorf("%w: encrypted samples, at %d", ErrUnsupported, c.pos)
-		case "trun":
+		case c.name == "trun":
 			trun, err := decode[*mp4.TrunBox](c)
 			if err != nil {
 				return t, err
@@ -170,17 +170,15 @@ func (t *traf) setTime(list []box) error {
 		ticks, t.timed, at = int64(tfdt.BaseMediaDecodeTime()), true, b
 	} else {
 		for _, b := range list {
-			if b.name != "uuid" {
+			if !b.is(uuidTfxd) {
 				continue
 			}
-			uuid, err := decode[*mp4.UUIDBox](b)
-			if err != nil {
+			var err error
+			if ticks, err = b.tfxdTime(); err != nil {
 				return err
 			}
-			if uuid.Tfxd != nil {
-				ticks, t.timed, at = int64(uuid.Tfxd.FragmentAbsoluteTime), true, b
-				break
-			}
+			t.timed, at = true, b
+			break
 		}
 	}
 	if ticks > maxTicks || ticks < -maxTicks {

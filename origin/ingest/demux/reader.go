@@ -34,7 +34,8 @@ type MP4Reader struct {
 	pos int64 // of the next byte
 
 	init   *Init
-	ftyp   []byte
+	ftyp   box
+	live   box // LiveServerManifest
 	tracks map[uint32]*trackState
 	brands []string
 
@@ -105,7 +106,13 @@ func (m *MP4Reader) next() (Event, error) {
 			return Event{}, err
 		}
 		switch h.name {
-		case "ftyp", "styp", "moov", "moof":
+		case "ftyp", "styp", "moov", "moof", uuidBox:
+			if h.name == uuidBox && !m.begins(uuidManifest, h) {
+				if err := m.skip(h); err != nil {
+					return Event{}, err
+				}
+				continue
+			}
 			b, err := m.hold(h)
 			if err != nil {
 				return Event{}, err
@@ -232,6 +239,15 @@ func (m *MP4Reader) discard(n int64, where string) error {
 	return nil
 }
 
+// begins reports whether the body of a uuid box is that of a user type.
+func (m *MP4Reader) begins(t userType, h boxHead) bool {
+	if h.body < int64(len(t)) {
+		return false
+	}
+	got, _ := m.r.Peek(len(t))
+	return bytes.Equal(got, t[:])
+}
+
 func (m *MP4Reader) skip(h boxHead) error {
 	if h.body != endless && h.body > m.lim.Fragment {
 		return fmt.Errorf("%w: box %q of %d bytes, at %d", ErrTooLarge, h.name, h.body, h.pos)
@@ -242,14 +258,16 @@ func (m *MP4Reader) skip(h boxHead) error {
 func (m *MP4Reader) handle(b box) (Event, error) {
 	switch b.name {
 	case "ftyp":
-		m.ftyp = b.raw
+		m.ftyp, m.live = b, box{}
+	case uuidBox:
+		m.live = b
 	case "styp":
 		m.brands = brandsOf(b.body)
 		for _, t := range m.tracks {
 			t.seen = false
 		}
 	case "moov":
-		init, err := parseMoov(m.ftyp, b)
+		init, err := parseMoov(m.ftyp, m.live, b)
 		if err != nil {
 			return Event{}, err
 		}
@@ -291,125 +309,6 @@ func brandsOf(body []byte) []string {
 	return out
 }
 
-// mdat opens the mdat that belongs to the last moof and returns the first fragment with bytes in it. An mdat without
-// moof, or of ignored tracks, is skipped.
-func (m *MP4Reader) mdat(h boxHead) (Event, error) {
-	trafs := m.trafs
-	m.trafs, m.rest = nil, h.body
-	if len(trafs) == 0 {
-		return Event{}, m.finish()
-	}
-	start, end := m.pos, int64(maxTicks)
-	if h.body != endless {
-		end = start + h.body
-	}
-	if !settle(trafs, start, end) {
-		return Event{}, fmt.Errorf("%w: samples outside of mdat, at %d", ErrMalformed, h.pos)
-	}
-	if len(trafs) == 1 {
-		if r, ok := trafs[0].contiguous(); ok {
-			return m.stream(&trafs[0], r, h)
-		}
-	}
-	return m.whole(trafs, h)
-}
-
-// settle reports whether the runs lie in the mdat at [start, end). Base offsets that count from the start of another file,
-// and runs that carry no position, are moved so that the first run begins the mdat.
-func settle(trafs []traf, start, end int64) bool {
-	first := int64(math.MaxInt64)
-	for i := range trafs {
-		for _, r := range trafs[i].runs {
-			first = min(first, r.start)
-		}
-	}
-	inside := func(by int64) bool {
-		for i := range trafs {
-			for _, r := range trafs[i].runs {
-				if r.start+by < start || r.end+by > end {
-					return false
-				}
-			}
-		}
-		return true
-	}
-	if first == math.MaxInt64 || inside(0) {
-		return true
-	}
-	by := start - first
-	if !inside(by) {
-		return false
-	}
-	for i := range trafs {
-		for k := range trafs[i].runs {
-			trafs[i].runs[k].start += by
-			trafs[i].runs[k].end += by
-		}
-	}
-	return true
-}
-
-// stream hands out the fragment of a moof while its bytes arrive.
-func (m *MP4Reader) stream(t *traf, r run, h boxHead) (Event, error) {
-	ev, err := m.event(t)
-	if err != nil {
-		return Event{}, err
-	}
-	if r.end-r.start > math.MaxUint32-8 {
-		return Event{}, fmt.Errorf("%w: fragment of %d bytes, at %d", ErrTooLarge, r.end-r.start, h.pos)
-	}
-	if r.end > r.start {
-		if err := m.take(r.start - m.pos); err != nil {
-			return Event{}, err
-		}
-	}
-	m.body = &data{m: m, left: r.end - r.start}
-	ev.Fragment.Body = m.body
-	return ev, nil
-}
-
-// whole reads the mdat into memory and hands out a fragment per track fragment.
-func (m *MP4Reader) whole(trafs []traf, h boxHead) (Event, error) {
-	start, end := m.pos, m.pos
-	for i := range trafs {
-		for _, r := range trafs[i].runs {
-			end = max(end, r.end)
-		}
-	}
-	if end-start > m.lim.Fragment {
-		return Event{}, fmt.Errorf("%w: mdat of %d bytes for several tracks, at %d", ErrTooLarge, end-start, h.pos)
-	}
-	b, err := m.read(nil, end-start, h)
-	if err != nil {
-		return Event{}, err
-	}
-	if m.rest != endless {
-		m.rest -= end - start
-	}
-	if err := m.finish(); err != nil {
-		return Event{}, err
-	}
-	for i := range trafs {
-		ev, err := m.event(&trafs[i])
-		if err != nil {
-			return Event{}, err
-		}
-		parts := make([]io.Reader, 0, len(trafs[i].runs))
-		for _, r := range trafs[i].runs {
-			parts = append(parts, bytes.NewReader(b[r.start-start:r.end-start]))
-		}
-		if len(parts) == 1 {
-			ev.Fragment.Body = parts[0]
-		} else {
-			ev.Fragment.Body = io.MultiReader(parts...)
-		}
-		m.pending = append(m.pending, ev)
-	}
-	ev := m.pending[0]
-	m.pending = m.pending[1:]
-	return ev, nil
-}
-
 // event makes the fragment of t: fills in a missing time and normalises composition.
 func (m *MP4Reader) event(t *traf) (Event, error) {
 	st := m.tracks[t.track.Source]
@@ -438,62 +337,4 @@ func (m *MP4Reader) event(t *traf) (Event, error) {
 		ev.Slate = ev.Slate || b == "slat"
 	}
 	return ev, nil
-}
-
-// take drops n bytes of the open mdat.
-func (m *MP4Reader) take(n int64) error {
-	if m.rest != endless {
-		m.rest -= n
-	}
-	return m.discard(n, "mdat")
-}
-
-// finish drops what is left of the open mdat.
-func (m *MP4Reader) finish() error {
-	if m.body != nil {
-		b := m.body
-		m.body = nil
-		if b.err != nil {
-			return b.err
-		}
-		if b.left > 0 {
-			b.err = errPassed
-		}
-		if err := m.take(b.left); err != nil {
-			return err
-		}
-	}
-	n := m.rest
-	m.rest = 0
-	return m.discard(n, "mdat")
-}
-
-// errPassed is what the Body of a fragment gives when the next one was asked for before it was read.
-var errPassed = errors.New("demux: the reader has passed this fragment")
-
-// data is the Body of a streamed fragment.
-type data struct {
-	m    *MP4Reader
-	left int64
-	err  error
-}
-
-func (d *data) Read(p []byte) (int, error) {
-	switch {
-	case d.err != nil:
-		return 0, d.err
-	case d.left == 0:
-		return 0, io.EOF
-	}
-	n, err := d.m.r.Read(p[:min(int64(len(p)), d.left)])
-	d.left -= int64(n)
-	d.m.pos += int64(n)
-	if d.m.rest != endless {
-		d.m.rest -= int64(n)
-	}
-	if err != nil && d.left > 0 {
-		d.err = d.m.ended(err, "mdat", d.m.pos)
-		return n, d.err
-	}
-	return n, nil
 }
