@@ -125,10 +125,14 @@ func (r InputReport) encoderRestarts(now time.Time) string {
 }
 
 func (r InputReport) noPlaylist() string {
-	if r.Segments < enough || r.Protocol == "cmaf" || r.Protocol == "mpeg-ts" || r.Manifests > 0 && !r.Unlisted {
+	switch protocol(r.Protocol) {
+	case protocolCMAF, protocolSmooth, protocolTransport:
+		return "" // they need none
+	}
+	if r.Segments < enough || r.Manifests > 0 && !r.Unlisted {
 		return ""
 	}
-	if r.Protocol == "dash" {
+	if r.Protocol == string(protocolDASH) {
 		return "no MPD describes the segments, so languages and renditions are guessed from names: upload it beside them"
 	}
 	return "no playlist lists the segments, so clock and renditions are guessed: upload the playlist beside them, with the same names"

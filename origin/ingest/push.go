@@ -416,6 +416,8 @@ const (
 	protocolDASH protocol = "dash"
 	protocolCMAF protocol = "cmaf"
 
+	protocolSmooth protocol = "smooth" // fragmented MP4 with a LiveServerManifest
+
 	protocolTransport protocol = "mpeg-ts" // an endless stream
 )
 
@@ -426,6 +428,8 @@ func (p protocol) words() string {
 		return "MPEG-TS"
 	case protocolCMAF:
 		return "CMAF"
+	case protocolSmooth:
+		return "Smooth Streaming"
 	case protocolTS:
 		return "HLS (TS)"
 	case protocolFMP4:
@@ -439,6 +443,8 @@ func (p *push) protocol() protocol {
 	switch {
 	case p.muxed && p.endless:
 		return protocolTransport
+	case p.init != nil && p.init.Smooth:
+		return protocolSmooth
 	case stream:
 		return protocolCMAF
 	case p.muxed:

@@ -24,7 +24,7 @@ type InputReport struct {
 	Number     int
 	Active     bool      // it feeds the timeline
 	Encoder    string    // User-Agent of the last upload that was taken
-	Protocol   string    // hls-ts, hls-fmp4, dash or cmaf; "" before any media
+	Protocol   string    // hls-ts, hls-fmp4, dash, cmaf, smooth or mpeg-ts; "" before any media
 	Clock      string    // what its time rests on: epoch, pdt or arrival; "" before any media
 	LastPush   time.Time // zero: none
 	Accepted   int       // uploads; an endless one counts at its end

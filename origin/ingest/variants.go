@@ -111,7 +111,7 @@ const streamRest = 30 * time.Second
 // same name comes from another directory, that with the directory.
 func (n *names) streamVariant(name, stream string, now time.Time) (variant string) {
 	const streams = "|Streams|"
-	dir := dateless(path.Dir(name))
+	dir := eventless(dateless(path.Dir(name)))
 	key, own := dir+streams+stream, slug(stream)
 	n.update(func() {
 		defer func() { n.heard.set(variant, now, 0) }()
@@ -132,6 +132,18 @@ func (n *names) streamVariant(name, stream string, now time.Time) (variant strin
 		n.stems.set(key, variant, 0)
 	})
 	return variant
+}
+
+// eventless returns a directory without the Events(id) of Smooth Streaming's URLs ([MS-SSTR] 2.2.7.1): encoders have another id
+// for every broadcast, and the tracks go on.
+func eventless(dir string) string {
+	var kept []string
+	for part := range strings.SplitSeq(dir, "/") {
+		if l := strings.ToLower(part); !strings.HasPrefix(l, "events(") || !strings.HasSuffix(l, ")") {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "/")
 }
 
 // alive notes that media of a variant came.
