@@ -43,7 +43,7 @@ type reportedInput struct {
 	Active                  bool
 	UserAgent               string
 	Protocol, Clock         string
-	LastPush                *time.Time
+	LastPush, Ended         *time.Time
 	UploadsAccepted         int
 	UploadsRejected         int
 	Segments                int
@@ -96,7 +96,13 @@ func (s *Server) servePushReport(w http.ResponseWriter, r *http.Request) {
 		reply.WriteError(w, r, fmt.Errorf("%w: %s", channel.ErrNotFound, id))
 		return
 	}
-	writeJSON(w, r, reported(id, s.ingest.Report(id), s.cfg.Now()))
+	now, report := s.cfg.Now(), s.ingest.Report(id)
+	if tl, ok := s.timelineOf(id); ok {
+		for i, at := range ingest.Ends(tl) { // known since before the server began
+			report.Inputs[i].Ended = at
+		}
+	}
+	writeJSON(w, r, reported(id, report, now))
 }
 
 func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
@@ -113,6 +119,7 @@ func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
 			UploadsAccepted: in.Accepted, UploadsRejected: in.Rejected, Segments: in.Segments, Manifests: in.Manifests,
 			Restarts: []time.Time{}, Tracks: []reportedTrack{}, Advice: []reportedAdvice{}, Errors: []reportedError{}}
 		v.LastPush, v.LastWithoutCredentials = instant(in.LastPush), instant(in.Challenged)
+		v.Ended = instant(in.Ended)
 		if in.Synced {
 			ms := in.Sync.Milliseconds()
 			v.AudioOffsetMilliseconds = &ms

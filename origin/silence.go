@@ -33,6 +33,10 @@ func (s silences) look(server *Server) {
 	now := server.cfg.Now()
 	for id, o := range server.opened() {
 		last, patience := heard(o.tl)
+		if !o.tl.Ended().IsZero() { // which was told, and may be quiet
+			delete(s, source{ID: id})
+			continue
+		}
 		log := server.cfg.Logger.With("channel", id.String())
 		silent := func(at time.Time) bool { return !at.IsZero() && now.Sub(at) > patience }
 		old := func(at time.Time) bool { return now.Sub(at) > patience+silentBefore }
@@ -42,6 +46,10 @@ func (s silences) look(server *Server) {
 		}
 		st, _ := server.ingest.Status(id)
 		for i, last := range st.Heard {
+			if !st.Ended[i].IsZero() {
+				delete(s, source{id, i + 1})
+				continue
+			}
 			s.note(log.With("input", i+1), source{id, i + 1}, last, silent(last), old(last), "input is quiet, the other one goes on", "input is fed again")
 		}
 	}

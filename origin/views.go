@@ -7,6 +7,7 @@ import (
 
 	"headwater/origin/channel"
 	"headwater/origin/console"
+	"headwater/origin/ingest"
 	"headwater/origin/timeline"
 	"headwater/packager/media"
 )
@@ -15,13 +16,14 @@ import (
 func (s *Server) Channels(time.Time) []console.ChannelView {
 	var out []console.ChannelView
 	for _, ch := range s.cfg.Channels.List() {
-		v := console.ChannelView{Group: ch.Group, Name: ch.Name}
+		v, ends := console.ChannelView{Group: ch.Group, Name: ch.Name}, [2]time.Time{}
 		if tl, ok := s.timelineOf(ch.ID); ok {
 			describe(&v, tl.State())
+			ends = ingest.Ends(tl)
 		}
 		if st, ok := s.ingest.Status(ch.ID); ok {
 			for n := 1; n <= 2; n++ {
-				in := console.InputView{Number: n, Active: n == st.Active, Held: n == st.Held, Up: st.Up[n-1], LastPush: st.Heard[n-1]}
+				in := console.InputView{Number: n, Active: n == st.Active, Held: n == st.Held, Up: st.Up[n-1], LastPush: st.Heard[n-1], Ended: ends[n-1]}
 				if in.Active {
 					in.LastPush, in.Rejected = st.LastPush, int64(st.Rejected)
 					in.LastReason, in.LastRejected = st.LastRejected, st.RejectedAt
@@ -51,9 +53,10 @@ func describe(v *console.ChannelView, st timeline.State) {
 	if st.Counted {
 		v.Numbering = "counter"
 	}
-	v.Discontinuities = max(0, st.Parts-1)
+	v.Discontinuities, v.Ended = max(0, st.Parts-1), st.Ended
 	for _, t := range st.Tracks {
-		tv := console.TrackView{ID: t.ID, Kind: t.Kind.String(), Language: t.Language, Bitrate: t.Bitrate, Segments: t.Segments}
+		tv := console.TrackView{ID: t.ID, Kind: t.Kind.String(), Language: t.Language, Bitrate: t.Bitrate, Segments: t.Segments,
+			Ended: !st.Ended.IsZero()}
 		if t.Average > 0 {
 			tv.Bitrate = t.Average
 		}

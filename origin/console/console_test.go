@@ -121,6 +121,13 @@ func TestHealthFollowsTheNewestSegment(t *testing.T) {
 		c := ChannelView{Tracks: []TrackView{{LastArrived: noon()}, {}}}
 		require.Equal(t, Stale, c.Health(noon()))
 	})
+	t.Run("one that has ended is not", func(t *testing.T) {
+		old := TrackView{LastArrived: noon().Add(-time.Hour), Ended: true}
+		require.Equal(t, Ended, old.Health(noon()))
+		require.Equal(t, NoMedia, TrackView{Ended: true}.Health(noon()))
+		c := ChannelView{Tracks: []TrackView{old}, Ended: noon().Add(-time.Hour)}
+		require.Equal(t, Ended, c.Health(noon()))
+	})
 }
 
 func TestViewersAreSentToTheConfiguredURLAndEncodersToTheListener(t *testing.T) {

@@ -13,8 +13,9 @@ type Source interface {
 // ChannelView is one channel as the page shows it.
 type ChannelView struct {
 	Group, Name     string
-	Numbering       string // how segments are numbered now: "epoch" or "counter"
-	Discontinuities int    // boundaries in the timeline since the channel began
+	Numbering       string    // how segments are numbered now: "epoch" or "counter"
+	Discontinuities int       // boundaries in the timeline since the channel began
+	Ended           time.Time // when the encoder told that no more is to come; zero: it goes on
 	Tracks          []TrackView
 	Inputs          []InputView
 	Endpoints       []EndpointView
@@ -39,6 +40,7 @@ type TrackView struct {
 	LastArrived     time.Time     // when the newest segment became available
 	Segments        int           // stored
 	Gaps            int           // numbers that are missing among the stored segments
+	Ended           bool          // no more is to come, as the encoder told
 }
 
 // InputView is one input of a channel. An input that nothing was pushed to has a zero LastPush.
@@ -50,6 +52,7 @@ type InputView struct {
 	Protocol     string // such as "cmaf", "hls-ts", "dash"
 	Encoder      string // User-Agent of the last push
 	LastPush     time.Time
+	Ended        time.Time // when the encoder told that no more is to come; zero: it goes on
 	Accepted     int64     // uploads taken
 	Rejected     int64     // uploads refused
 	LastReason   string    // why the last one was refused
@@ -78,6 +81,7 @@ type Health string
 // States of health, the better first.
 const (
 	OK      Health = "ok"       // segments arrive
+	Ended   Health = "ended"    // no more is to come, as the encoder told
 	Stale   Health = "stale"    // the newest segment is older than it should be
 	NoMedia Health = "no media" // no segment has arrived yet
 )
@@ -93,6 +97,8 @@ func (t TrackView) Health(now time.Time) Health {
 	switch {
 	case t.LastArrived.IsZero():
 		return NoMedia
+	case t.Ended:
+		return Ended
 	case now.Sub(t.LastArrived) > max(staleSegments*t.SegmentDuration, staleAfter):
 		return Stale
 	}
@@ -110,6 +116,8 @@ func (c ChannelView) Health(now time.Time) Health {
 	switch {
 	case !some:
 		return NoMedia
+	case !c.Ended.IsZero():
+		return Ended
 	case !all:
 		return Stale
 	}

@@ -52,6 +52,7 @@ type input struct {
 	Protocol     string `json:"protocol"`
 	Encoder      string `json:"encoder"`
 	LastPush     int64  `json:"lastPush"`
+	Ended        int64  `json:"ended"`
 	Accepted     int64  `json:"accepted"`
 	Rejected     int64  `json:"rejected"`
 	LastReason   string `json:"lastReason"`
@@ -91,7 +92,7 @@ func describe(views []ChannelView, now time.Time, public string) state {
 		}
 		for _, i := range v.Inputs {
 			c.Inputs = append(c.Inputs, input{
-				Number: i.Number, Active: i.Active, Held: i.Held, Up: i.Up, Protocol: i.Protocol, Encoder: i.Encoder, LastPush: millis(i.LastPush),
+				Number: i.Number, Active: i.Active, Held: i.Held, Up: i.Up, Protocol: i.Protocol, Encoder: i.Encoder, LastPush: millis(i.LastPush), Ended: millis(i.Ended),
 				Accepted: i.Accepted, Rejected: i.Rejected, LastReason: i.LastReason, LastRejected: millis(i.LastRejected),
 			})
 		}

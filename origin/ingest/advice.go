@@ -105,7 +105,7 @@ func (r InputReport) silent(now time.Time) string {
 		limit = max(limit, 3*t.Durations.Usual)
 	}
 	since := now.Sub(r.LastPush)
-	if !r.Active || r.LastPush.IsZero() || since <= limit {
+	if !r.Active || r.LastPush.IsZero() || since <= limit || !r.Ended.IsZero() {
 		return ""
 	}
 	return fmt.Sprintf("nothing has come for %s: the encoder has stopped or does not reach the server", plain(since.Truncate(time.Second)))

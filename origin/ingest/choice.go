@@ -33,11 +33,12 @@ const (
 	SwitchTrack     = "missing_track" // a track of the active input stopped, which the other one brings
 	SwitchPreferred = "preferred"     // the preferred input is back
 	SwitchManual    = "manual"        // somebody asked for it
+	SwitchEnded     = "ended"         // the encoder of the active input told its end
 )
 
 // SwitchReasons are the reasons that a Switch can have.
 func SwitchReasons() []string {
-	return []string{SwitchManual, SwitchTrack, SwitchPreferred, SwitchSilence}
+	return []string{SwitchEnded, SwitchManual, SwitchTrack, SwitchPreferred, SwitchSilence}
 }
 
 // Switch is one change of the active input.
@@ -166,11 +167,14 @@ func (c *choice) steady(input int, now time.Time, patience time.Duration) bool {
 	return c.whole(input, coming, now, patience)
 }
 
-// why returns the reason for which an input that is not the active one takes over now, "" when it does not.
-func (c *choice) why(input, preferred int, merges bool, now time.Time, patience time.Duration) string {
+// why returns the reason for which an input that is not the active one takes over now, "" when it does not; ended says that the
+// active one's encoder told its end.
+func (c *choice) why(input, preferred int, merges, ended bool, now time.Time, patience time.Duration) string {
 	switch {
 	case c.held == input:
 		return SwitchManual
+	case ended:
+		return SwitchEnded
 	case now.Sub(c.last) >= patience:
 		return SwitchSilence
 	case c.held == c.active:
@@ -234,7 +238,7 @@ func (t *intake) takes(p *push, merges bool, now time.Time) (ok bool, s Switch) 
 		return true, s
 	}
 	if c.active != 0 {
-		s = Switch{Time: now, From: c.active, To: input, Reason: c.why(input, preferred, merges, now, patience)}
+		s = Switch{Time: now, From: c.active, To: input, Reason: c.why(input, preferred, merges, !t.over[c.active-1].IsZero(), now, patience)}
 		if s.Reason == "" {
 			return false, s
 		}
@@ -271,7 +275,7 @@ func (t *intake) history() (held, count int, last []Switch) {
 	return t.choice.held, count, t.choice.switches.all()
 }
 
-// begins counts an upload whose media is taken, until ends is called. The lock is held.
+// begins counts an upload whose media is taken, until stopFeeding is called. The lock is held.
 func (t *intake) begins(p *push) {
 	if !p.feeds {
 		p.feeds = true
@@ -279,8 +283,8 @@ func (t *intake) begins(p *push) {
 	}
 }
 
-// ends says that nothing of the upload is taken any more, or not for now.
-func (p *push) ends() {
+// stopFeeding says that nothing of the upload is taken any more, or not for now.
+func (p *push) stopFeeding() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.feeds {
@@ -319,7 +323,7 @@ func (t *intake) covered(input int, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := &t.choice
-	if c.filled.IsZero() {
+	if c.filled.IsZero() || !t.over[2-input].IsZero() {
 		return false
 	}
 	return now.Sub(c.filled) < patience && (c.active == input || now.Sub(c.last) < patience)
@@ -327,6 +331,7 @@ func (t *intake) covered(input int, now time.Time) bool {
 
 // resumeActive remembers over a restart of the server which input was active: it has its usual time to come back.
 func (t *intake) resumeActive() {
+	t.over = Ends(t.tl)
 	c := &t.choice
 	if c.active, c.held = t.feed.now.Input, t.feed.now.Held; c.active == 0 {
 		return

@@ -266,7 +266,7 @@ func (h *Handler) receive(r *http.Request, id channel.ID, number int, p *push) e
 	p.intake, p.in, p.tale = t, in, in.names.received()
 	p.began = time.Now()
 	defer p.written()
-	defer p.ends()
+	defer p.stopFeeding()
 	if named := kindOf(p.name); (named == fileMP4 || named == fileOther) && in.names.looksLikeInit(p.name) {
 		in.names.beginInit(p.name)
 		defer in.names.endInit(p.name)

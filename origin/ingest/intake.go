@@ -32,12 +32,14 @@ type intake struct {
 	feed    *feed
 	writing writing
 	gate    gate
+	ending  sync.Mutex // held while the end of an input is journaled
 
 	mu                sync.Mutex
 	inputs            map[int]*input
 	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
 	streams           map[string]*ongoing           // endless uploads, by input and name
 	choice            choice
+	over              [2]time.Time                  // when the encoders of input 1 and 2 told their end; zero: they did not
 	taken             int
 	protocol, encoder string
 	refused           int
@@ -52,6 +54,7 @@ type Status struct {
 	Held         int            // input that somebody asked for, 0: none
 	LastPush     time.Time      // of the active input
 	Heard        [2]time.Time   // when media of input 1 and 2 came last, taken or not; zero: not since the server began
+	Ended        [2]time.Time   // when the encoders of input 1 and 2 told the end of what they send; zero: they did not
 	Up           [2]bool        // it has not been silent for so long that the other one takes over
 	Switches     map[string]int // of the active input since the server began, by reason
 	Accepted     int            // segments
@@ -68,7 +71,7 @@ func (t *intake) status(now time.Time) Status {
 	t.mu.Lock()
 	c := &t.choice
 	in := t.inputs[c.active]
-	s := Status{Active: c.active, Held: c.held, LastPush: c.last, Heard: c.heard, Switches: maps.Clone(c.counts), Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
+	s := Status{Active: c.active, Held: c.held, LastPush: c.last, Heard: c.heard, Ended: t.over, Switches: maps.Clone(c.counts), Accepted: t.taken, Protocol: t.protocol, Encoder: t.encoder,
 		Rejected: t.refused, LastRejected: t.why, RejectedAt: t.whyAt}
 	t.mu.Unlock()
 	for i, at := range s.Heard {

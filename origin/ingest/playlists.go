@@ -56,7 +56,9 @@ func (p *push) playlist(ctx context.Context, data []byte) error {
 	before, _ := p.in.names.text(p.name)
 	p.in.names.setText(p.name, data)
 	if !pl.Multivariant {
-		p.in.names.setPlaylist(p.name, pl)
+		if ends := p.in.names.setPlaylist(p.name, pl); ends {
+			return p.endOf(ctx, p.listed()...)
+		}
 		return nil
 	}
 	gone := p.in.names.setMaster(p.name, pl)
@@ -67,16 +69,27 @@ func (p *push) playlist(ctx context.Context, data []byte) error {
 }
 
 // mpd receives a DASH manifest: it tells which init segment belongs to which media.
-func (p *push) mpd(data []byte) error {
+func (p *push) mpd(ctx context.Context, data []byte) error {
 	m, err := manifest.ParseMPD(data)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", demux.ErrMalformed, p.name, err)
 	}
-	if err := p.in.names.setMPD(p.name, m); err != nil {
+	ends, err := p.in.names.setMPD(p.name, m)
+	if err != nil {
 		return err
 	}
 	p.in.names.setText(p.name, data)
-	return nil
+	if !ends {
+		return nil
+	}
+	variants := p.in.ends.within(func(name string) bool {
+		rel, below := relative(p.name, name)
+		return below && m.Lists(rel)
+	})
+	if len(variants) == 0 {
+		variants = []string{p.name} // an input that is not active
+	}
+	return p.endOf(ctx, variants...)
 }
 
 // programTime returns a function that looks up what the encoder's playlist says of this upload's start. Of several tracks
@@ -126,17 +139,21 @@ func (p *push) hls() bool {
 	return !sure || !named || s != mediaStem(p.name)
 }
 
-// setMPD remembers an MPD, unless it alone is more than all may be.
-func (n *names) setMPD(name string, m *manifest.MPD) error {
+// setMPD remembers an MPD, unless it alone is more than all may be. ends says that it is static and the one before was not.
+func (n *names) setMPD(name string, m *manifest.MPD) (ends bool, err error) {
 	size := 0
 	for i := range m.Representations {
 		size += m.Representations[i].Size()
 	}
 	if size > maxMPDBytes {
-		return fmt.Errorf("%w: the names that %s lists are more than %d bytes", demux.ErrTooLarge, name, maxMPDBytes)
+		return false, fmt.Errorf("%w: the names that %s lists are more than %d bytes", demux.ErrTooLarge, name, maxMPDBytes)
 	}
-	n.update(func() { n.mpds.set(name, m, size) })
-	return nil
+	n.update(func() {
+		before := n.mpds.m[name]
+		ends = m.Static && (before == nil || !before.Static)
+		n.mpds.set(name, m, size)
+	})
+	return ends, nil
 }
 
 // inited returns the init segment that was received under this very name, nil when none was.

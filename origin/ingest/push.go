@@ -49,6 +49,8 @@ type push struct {
 	lanes   map[*demux.Track]lane
 	ongoing *ongoing // this upload among the endless ones, once media came
 	stream  string   // variant of its tracks, at a Streams() URL
+	of      string   // variant of its tracks, once media of them was taken
+	final   bool     // its newest media is the last, as the brand lmsg says or an mfra box
 
 	// Of MPEG-TS: see transport.go.
 	lasting  bool      // nothing says how long the upload is
@@ -88,6 +90,9 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for empty := true; ; empty = false {
 		ev, err := r.Next()
+		if errors.Is(err, io.EOF) && r.Ended() && (p.endless || empty && p.body.stream) {
+			p.final, empty = true, false
+		}
 		switch {
 		case errors.Is(err, io.EOF) && empty && p.onlyType(head):
 			return nil // the first piece of a growing file: GStreamer may send no more of a header at first
@@ -95,13 +100,14 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 			return fmt.Errorf("%w: %s holds neither an init segment nor a fragment", demux.ErrMalformed, p.name)
 		case errors.Is(err, io.EOF):
 			p.keepSample()
-			return p.closeAll(ctx, !p.endless || !p.covered(p.in.number, p.now()))
+			return errors.Join(p.closeAll(ctx, !p.endless || !p.covered(p.in.number, p.now())), p.ends(ctx))
 		case errors.Is(err, demux.ErrUnsupported) && !media && !p.headed:
 			err = errors.Join(err, p.initRefused(ctx, err))
 		case err != nil:
 		case ev.Init != nil:
 			err = p.initArrived(ctx, ev.Init)
 		default:
+			p.final = ev.Last
 			err = p.fragment(ctx, ev.Fragment)
 		}
 		if err != nil {
@@ -199,6 +205,9 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		return nil // the reader skips the fragment's body
 	}
 	turn := p.claim(ctx, p.stampOf(f).onEpoch(now), now)
+	if err := p.goesOn(ctx, turn == active, now); err != nil {
+		return err
+	}
 	if turn == standby {
 		p.leaveOut(ctx, f)
 		return p.standBy(ctx)
@@ -228,8 +237,9 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 			return err
 		}
 		l = p.lane(tr, c)
-		p.lanes[f.Track] = l
+		p.lanes[f.Track], p.of = l, variant
 	}
+	p.in.ends.hear(p.of, p.name, now)
 	if err := l.add(ctx, f); errors.Is(err, errApart) {
 		p.leaveOut(ctx, f)
 		return p.standBy(ctx)
@@ -249,7 +259,7 @@ func (p *push) severed() bool { return p.muxed || len(p.init.Tracks) > 1 }
 func (p *push) standBy(ctx context.Context) error {
 	p.standsBy()
 	p.left = !p.endless
-	defer p.ends()
+	defer p.stopFeeding()
 	return p.closeAll(ctx, p.endless)
 }
 

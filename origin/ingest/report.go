@@ -27,6 +27,7 @@ type InputReport struct {
 	Protocol   string    // hls-ts, hls-fmp4, dash, cmaf, smooth or mpeg-ts; "" before any media
 	Clock      string    // what its time rests on: epoch, pdt or arrival; "" before any media
 	LastPush   time.Time // zero: none
+	Ended      time.Time // when the encoder told the end of what it sends; zero: it goes on
 	Accepted   int       // uploads; an endless one counts at its end
 	Rejected   int       // uploads, and segments of endless ones
 	Segments   int       // that became visible
@@ -117,7 +118,7 @@ func (t *intake) report(r *InputReport, now time.Time) {
 	t.mu.Lock()
 	in := t.inputs[r.Number]
 	r.Active, r.Protocol, r.Segments, r.Rejected = t.choice.active == r.Number, m.protocol, m.segments, m.refused
-	r.Errors = m.refusals.all()
+	r.Errors, r.Ended = m.refusals.all(), t.over[r.Number-1]
 	for id, tm := range m.tracks {
 		recent[id], keys[id] = tm.recent.all(), tm.keys.all()
 	}

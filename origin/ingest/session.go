@@ -33,6 +33,7 @@ type input struct {
 	memo    memo // guarded by feed.mu; journaled as a note before it is used
 
 	fed    fedTracks
+	ends   ends
 	begins ring[time.Time]          // sessions but the first ever; guarded by feed.mu
 	sample *sample                  // the last file that was left out; guarded by feed.mu
 	aside  bool                     // what it sends fits none of its sessions: it has to be aligned; guarded by feed.mu

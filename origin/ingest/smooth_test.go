@@ -14,7 +14,7 @@ import (
 )
 
 // smoothHead is a header as Smooth Streaming's live ingest begins: with a LiveServerManifest before the moov.
-func smoothHead(t *testing.T, bitrate int, sources ...*source) []byte {
+func smoothHead(t testing.TB, bitrate int, sources ...*source) []byte {
 	t.Helper()
 	head := initOf(t, spss[0], sources...)
 	text := `<smil><body><switch>`

@@ -151,7 +151,7 @@ func (p *push) manifest(ctx context.Context, br *bufio.Reader) error {
 	case filePlaylist:
 		return p.playlist(ctx, data)
 	case fileMPD:
-		return p.mpd(data)
+		return p.mpd(ctx, data)
 	case fileMP4, fileTS:
 		return fmt.Errorf("%w: %s is packed with gzip, and no playlist or MPD", demux.ErrUnsupported, p.name)
 	}

@@ -22,12 +22,14 @@ type listed struct {
 // playlist is what is remembered of a media playlist.
 type playlist struct {
 	files []listed
+	ended bool // it has EXT-X-ENDLIST
 	tale  int // which of those that were received it is, counted from 1; 0 before a restart
 }
 
 // setPlaylist remembers what a media playlist lists, as far as uploads can have such names. Byte ranges are left out: they are
 // of a file that grows, whose upload is a stream and no segment, or, in a playlist of I-frames, of segments that another lists.
-func (n *names) setPlaylist(at string, p *manifest.Playlist) {
+// ends says that it has an end and the one before had none.
+func (n *names) setPlaylist(at string, p *manifest.Playlist) (ends bool) {
 	var files []listed
 	now := time.Now()
 	size, initURI, init := 0, "", ""
@@ -46,6 +48,7 @@ func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 	}
 	n.update(func() {
 		n.tale++
+		ends = p.Ended && !n.playlists.m[at].ended
 		for _, before := range n.playlists.m[at].files {
 			for i := range files {
 				if f := &files[i]; f.name == before.name && f.at.Equal(before.at) {
@@ -53,8 +56,24 @@ func (n *names) setPlaylist(at string, p *manifest.Playlist) {
 				}
 			}
 		}
-		n.playlists.set(at, playlist{files, n.tale}, size)
+		n.playlists.set(at, playlist{files, p.Ended, n.tale}, size)
 	})
+	return ends
+}
+
+// lists reports whether the playlist at lists a media file.
+func (n *names) lists(at, name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	where, _ := n.listed(name, true, 0)
+	return where == at
+}
+
+// ofPlaylist returns the variant of the files that the playlist at lists.
+func (n *names) ofPlaylist(at string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.variantOf(at)
 }
 
 // nameOf returns the path of an upload that a reference in the file at stands for, "" when none can have it.

@@ -20,6 +20,7 @@ type snapshot struct {
 	usual   media.Time // what an ingested segment lasts now
 	edge    media.Time // live edge
 	counted bool
+	ended   time.Time // as End said
 }
 
 type trackView struct {
@@ -36,7 +37,7 @@ func (s *state) snapshot() *snapshot {
 	s.version++
 	n := len(s.steps)
 	out := &snapshot{version: s.version, passed: make(chan struct{}), longest: s.longest, parts: s.shown[:len(s.shown):len(s.shown)], steps: s.steps[:n:n],
-		counted: s.counting || s.numbering == Counter}
+		counted: s.counting || s.numbering == Counter, ended: s.ended()}
 	for _, tr := range s.order {
 		n := len(tr.segments)
 		out.tracks = append(out.tracks, trackView{Track: tr.Track, segments: tr.segments[:n:n], positions: tr.positions[:n:n],
@@ -145,13 +146,14 @@ type State struct {
 	Counted bool // numbers come from the counter instead of the epoch grid
 	Step    time.Duration
 	Parts   int
+	Ended   time.Time // when what feeds the channel told that it has ended: see End; zero while it goes on
 	Tracks  []TrackState
 }
 
 // State returns what the timeline holds now.
 func (t *Timeline) State() State {
 	s := t.snap.Load()
-	out := State{Counted: s.counted, Step: t.Step(), Parts: len(s.parts)}
+	out := State{Counted: s.counted, Step: t.Step(), Parts: len(s.parts), Ended: s.ended}
 	for _, tr := range s.tracks {
 		ts := TrackState{Track: tr.Track, Segments: len(tr.segments), Peak: tr.peak, Average: tr.average}
 		if n := len(tr.segments); n > 0 {

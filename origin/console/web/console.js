@@ -146,8 +146,12 @@ const trackColumns = [
 ];
 
 const inputColumns = [
-  { head: "Input", text: (i) => String(i.number), dot: (i) => (i.active ? "ok" : "no media") },
-  { head: "State", text: (i) => (i.active ? "active" : i.lastPush ? "standby" : "unused") + (i.held ? (i.active ? ", held" : ", asked for") : "") },
+  { head: "Input", text: (i) => String(i.number), dot: (i) => (i.ended ? "ended" : i.active ? "ok" : "no media") },
+  {
+    head: "State",
+    text: (i) => (i.ended ? "ended " + ago(i.ended) : i.active ? "active" : i.lastPush ? "standby" : "unused") +
+      (i.held ? (i.active ? ", held" : ", asked for") : ""),
+  },
   {
     head: "", word: (i) => (i.held ? "Let go" : i.active ? "" : i.up ? "Make active" : ""),
     press: (i) => makeActive(current(), i.held ? null : i.number),
@@ -243,7 +247,7 @@ const current = () => state.channels.find((c) => id(c) === selected);
 const newest = (c) => Math.max(0, ...c.tracks.map((t) => t.lastArrived));
 const heard = (c) => Math.max(newest(c), ...c.inputs.map((i) => i.lastPush)); // pushes are forgotten at a restart, media is not
 const names = new Intl.Collator("en", { numeric: true });
-const worst = ["stale", "no media", "ok"];
+const worst = ["stale", "no media", "ended", "ok"];
 
 // listed returns the channels that have all words of the filter in name or health, in the order that is chosen.
 function listed() {
@@ -257,7 +261,7 @@ function listed() {
 function show() {
   put($("clock"), "textContent", new Date(serverNow()).toISOString().slice(0, 19).replace("T", " ") + " UTC");
   const count = (h) => state.channels.filter((c) => c.health === h).length;
-  const words = [[count("ok"), "ok"], [count("stale"), "stale"], [count("no media"), "without media"]];
+  const words = [[count("ok"), "ok"], [count("stale"), "stale"], [count("ended"), "ended"], [count("no media"), "without media"]];
   put($("summary"), "textContent", words.filter(([n]) => n).map(([n, w]) => n + " " + w).join(" \u00b7 "));
   if (!current() && state.channels.length) selected = id(state.channels.find((c) => c.health === "ok") ?? state.channels[0]);
   const shown = listed();

@@ -44,6 +44,7 @@ type MP4Reader struct {
 	pending []Event // further fragments of a moof
 	trafs   []traf  // of the last moof, waiting for its mdat
 	moofs   bool    // a moof was read
+	closing bool    // the last box was an mfra
 	err     error
 
 	budget Budget
@@ -68,6 +69,10 @@ func NewMP4Reader(r io.Reader, init *Init, lim Limits) *MP4Reader {
 
 // Init returns the header in force, nil when there is none.
 func (m *MP4Reader) Init() *Init { return m.init }
+
+// Ended reports whether the last box was an mfra, which an encoder writes at the end of all (ISO/IEC 14496-12 8.8.9), also
+// an empty one ([MS-SSTR] 3.3.5).
+func (m *MP4Reader) Ended() bool { return m.closing }
 
 // Position returns the number of bytes consumed.
 func (m *MP4Reader) Position() int64 { return m.pos }
@@ -105,6 +110,7 @@ func (m *MP4Reader) next() (Event, error) {
 		if err != nil {
 			return Event{}, err
 		}
+		m.closing = h.name == "mfra"
 		switch h.name {
 		case "ftyp", "styp", "moov", "moof", uuidBox:
 			if h.name == uuidBox && !m.begins(uuidManifest, h) {

@@ -41,6 +41,11 @@ func (r *Representation) Media(name string) bool {
 	return slices.Contains(r.listed, name) || r.media.match(name)
 }
 
+// Lists reports whether name is a media file of a representation of m, in the form that Media takes.
+func (m *MPD) Lists(name string) bool {
+	return slices.ContainsFunc(m.Representations, func(r Representation) bool { return r.Media(name) })
+}
+
 // Size returns how many bytes of memory r takes, roughly.
 func (r *Representation) Size() int {
 	size := 256 + len(r.ID) + len(r.AdaptationSet) + len(r.Language) + len(r.Codecs) + len(r.Label) + len(r.Init) + r.media.size()
