@@ -130,7 +130,10 @@ func (p *push) ends(ctx context.Context) error {
 // listed returns the variants that this upload, a playlist, lists: those whose last media it has, and the one that is named by it.
 func (p *push) listed() []string {
 	variants := p.in.ends.within(func(name string) bool { return p.in.names.lists(p.name, name) })
-	return append(variants, p.in.names.ofPlaylist(p.name))
+	if own := p.in.names.ofPlaylist(p.name); !slices.Contains(variants, own) {
+		variants = append(variants, own)
+	}
+	return variants
 }
 
 // endOf notes the end of variants, and of the input when those were its last.

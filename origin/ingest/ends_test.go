@@ -226,7 +226,9 @@ func TestMediaThatItsEndOvertookBeginsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {
 		v := video(50)
 		g.accept("init.mp4", v.init(t))
-		list := func(n int) []byte { return listing(time.Time{}, "init.mp4", fmt.Sprintf("%d.m4s", n-1), fmt.Sprintf("%d.m4s", n)) }
+		list := func(n int) []byte {
+			return listing(time.Time{}, "init.mp4", fmt.Sprintf("%d.m4s", n-1), fmt.Sprintf("%d.m4s", n))
+		}
 		for n := range 3 {
 			time.Sleep(2 * time.Second)
 			g.accept("x.m3u8", list(n))

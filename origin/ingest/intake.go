@@ -39,7 +39,7 @@ type intake struct {
 	air               map[storage.Key]chan struct{} // segments on their way in; closed at their end
 	streams           map[string]*ongoing           // endless uploads, by input and name
 	choice            choice
-	over              [2]time.Time                  // when the encoders of input 1 and 2 told their end; zero: they did not
+	over              [2]time.Time // when the encoders of input 1 and 2 told their end; zero: they did not
 	taken             int
 	protocol, encoder string
 	refused           int

@@ -23,7 +23,7 @@ type listed struct {
 type playlist struct {
 	files []listed
 	ended bool // it has EXT-X-ENDLIST
-	tale  int // which of those that were received it is, counted from 1; 0 before a restart
+	tale  int  // which of those that were received it is, counted from 1; 0 before a restart
 }
 
 // setPlaylist remembers what a media playlist lists, as far as uploads can have such names. Byte ranges are left out: they are
