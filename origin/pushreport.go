@@ -46,7 +46,7 @@ type reportedInput struct {
 	LastPush, Ended         *time.Time
 	UploadsAccepted         int
 	UploadsRejected         int
-	Segments                int
+	Segments, SlateSegments int
 	Manifests               int
 	LastWithoutCredentials  *time.Time
 	Restarts                []time.Time
@@ -116,7 +116,7 @@ func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
 	}
 	for _, in := range report.Inputs {
 		v := reportedInput{Input: in.Number, Active: in.Active, UserAgent: in.Encoder, Protocol: in.Protocol, Clock: in.Clock,
-			UploadsAccepted: in.Accepted, UploadsRejected: in.Rejected, Segments: in.Segments, Manifests: in.Manifests,
+			UploadsAccepted: in.Accepted, UploadsRejected: in.Rejected, Segments: in.Segments, SlateSegments: in.Slates, Manifests: in.Manifests,
 			Restarts: []time.Time{}, Tracks: []reportedTrack{}, Advice: []reportedAdvice{}, Errors: []reportedError{}}
 		v.LastPush, v.LastWithoutCredentials = instant(in.LastPush), instant(in.Challenged)
 		v.Ended = instant(in.Ended)

@@ -55,6 +55,7 @@ func (r InputReport) Advise(now time.Time) (all []Advice) {
 	input("uploads_refused", r.uploadsRefused(now))
 	input("no_credentials", r.noCredentials(now))
 	input("silent", r.silent(now))
+	input("slate", r.slate())
 	input("encoder_restarts", r.encoderRestarts(now))
 	input("no_playlist", r.noPlaylist())
 	for _, t := range r.Tracks {
@@ -109,6 +110,15 @@ func (r InputReport) silent(now time.Time) string {
 		return ""
 	}
 	return fmt.Sprintf("nothing has come for %s: the encoder has stopped or does not reach the server", plain(since.Truncate(time.Second)))
+}
+
+func (r InputReport) slate() string {
+	for _, t := range r.Tracks {
+		if t.Slate {
+			return "the encoder sends slate: its input is lost"
+		}
+	}
+	return ""
 }
 
 func (r InputReport) encoderRestarts(now time.Time) string {

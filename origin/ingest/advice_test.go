@@ -44,6 +44,7 @@ func TestAdviceSaysWhatToChange(t *testing.T) {
 			r.Active, r.LastPush, r.Challenged = false, adviceTime.Add(-2*time.Minute), adviceTime.Add(-time.Minute)
 		}},
 		{"silent", "", "nothing has come for 35 s", func(r *InputReport) { r.LastPush = adviceTime.Add(-35 * time.Second) }},
+		{"slate", "", "the encoder sends slate: its input is lost", func(r *InputReport) { r.Tracks[1].Slate = true }},
 		{"encoder_restarts", "", "the encoder restarted 5 times in 10 minutes", func(r *InputReport) {
 			for i := range 6 {
 				r.Restarts = append(r.Restarts, adviceTime.Add(time.Duration(2*i-11)*time.Minute))

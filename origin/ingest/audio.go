@@ -89,7 +89,8 @@ type arrived struct {
 }
 
 type frame struct {
-	time int64 // UTC ticks
+	time  int64 // UTC ticks
+	slate bool
 	cmaf.Sample
 }
 
@@ -180,7 +181,7 @@ func (l *audioLane) take(ctx context.Context, f *arrived) error {
 		if _, err := io.ReadFull(f.Body, s.Data); err != nil {
 			return err
 		}
-		l.waiting = append(l.waiting, frame{t, s})
+		l.waiting = append(l.waiting, frame{t, f.Slate, s})
 		l.size += int64(s.Size)
 		t += int64(s.Duration)
 	}
@@ -306,6 +307,7 @@ func (l *audioLane) writeRun(frames []frame) error {
 		samples[i] = frames[i].Sample
 		samples[i].Data = nil
 		body.Write(frames[i].Data)
+		l.open.slate = l.open.slate || frames[i].slate
 	}
 	return l.open.write(frames[0].time, 0, samples, &body)
 }

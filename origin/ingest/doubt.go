@@ -85,8 +85,7 @@ func (l *fileLane) resolve(ctx context.Context, whole bool) error {
 	}
 	l.in.fed.set(l.track.ID, l.now())
 	for i := range d.frags {
-		f := &d.frags[i]
-		if err := l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body); err != nil {
+		if err := l.write(&d.frags[i]); err != nil {
 			return errors.Join(err, l.close(ctx, false))
 		}
 	}

@@ -45,6 +45,12 @@ func (l *fileLane) add(ctx context.Context, f *demux.Fragment) error {
 		return l.doubt.keep(l.push, f)
 	}
 	l.in.fed.set(l.track.ID, l.now())
+	return l.write(f)
+}
+
+// write writes a fragment into the segment that is open.
+func (l *fileLane) write(f *demux.Fragment) error {
+	l.open.slate = l.open.slate || f.Slate
 	return l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body)
 }
 
@@ -299,7 +305,7 @@ func (l *videoLane) put(ctx context.Context, f *demux.Fragment) error {
 	if l.open == nil {
 		return nil
 	}
-	if err := l.open.write(f.Time+l.shift, f.Reorder, f.Samples, f.Body); err != nil {
+	if err := l.write(f); err != nil {
 		return err
 	}
 	// Where GOPs are regular the end of a segment is known when its last sample is here, a GOP before the next begins.

@@ -81,6 +81,7 @@ type inputMeter struct {
 
 	protocol string
 	segments int
+	slates   int
 	refused  int
 	refusals ring[Refusal]
 	tracks   map[string]*trackMeter
@@ -114,6 +115,7 @@ type measured struct {
 	size          int64
 	keyed         bool // video: it begins with a sync sample
 	open          bool // video: that is of an open group of pictures
+	slate         bool // some of it is filler for what its encoder lost
 }
 
 // trackMeter measures one track in the present session of its encoder.
@@ -127,6 +129,9 @@ type trackMeter struct {
 // measure takes in a segment that became visible, of one of so many tracks at most.
 func (m *inputMeter) measure(s *segment, seg media.Segment, tracks int, now time.Time) {
 	m.segments++
+	if s.slate {
+		m.slates++
+	}
 	t := m.tracks[s.track.ID]
 	if t == nil {
 		if len(m.tracks) >= tracks {
@@ -139,7 +144,7 @@ func (m *inputMeter) measure(s *segment, seg media.Segment, tracks int, now time
 		*t = trackMeter{session: s.at.Session} // what its encoder did before it was restarted says nothing any more
 	}
 	at := func(ticks int64) time.Duration { return media.At(ticks, s.track.Timescale).Duration() }
-	t.recent.add(measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins, open: s.keys.open(),
+	t.recent.add(measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins, open: s.keys.open(), slate: s.slate,
 		late: now.Sub(media.At(seg.End(), s.track.Timescale).UTC())}, keptSegments)
 	if s.track.Kind != media.Video {
 		return

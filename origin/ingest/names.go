@@ -211,7 +211,7 @@ func (n *names) initFor(ctx context.Context, name string, step time.Duration) (f
 		return true
 	}, limits...)
 	if !ok {
-		return nil, fmt.Errorf("%w: none arrived for %s within %s", demux.ErrNoInit, name, limits[len(limits)-1])
+		return nil, fmt.Errorf("%w: none arrived for %s within %s: send the header again, then its media", demux.ErrNoInit, name, limits[len(limits)-1])
 	}
 	return found, err
 }

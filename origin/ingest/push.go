@@ -84,6 +84,9 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 			return err
 		}
 	}
+	if p.init != nil && len(p.init.Tracks) == 0 {
+		return p.ignore()
+	}
 	r := demux.NewMP4Reader(br, p.init, p.limits)
 	r.Charge(p.held)
 	defer p.leave()
@@ -105,7 +108,9 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 			err = errors.Join(err, p.initRefused(ctx, err))
 		case err != nil:
 		case ev.Init != nil:
-			err = p.initArrived(ctx, ev.Init)
+			if err = p.initArrived(ctx, ev.Init); err == nil && len(ev.Init.Tracks) == 0 {
+				return p.ignore()
+			}
 		default:
 			p.final = ev.Last
 			err = p.fragment(ctx, ev.Fragment)

@@ -31,6 +31,7 @@ type InputReport struct {
 	Accepted   int       // uploads; an endless one counts at its end
 	Rejected   int       // uploads, and segments of endless ones
 	Segments   int       // that became visible
+	Slates     int       // of those, segments with filler for what the encoder lost, as the brand slat says
 	Manifests  int       // playlists and MPDs that are known
 	Unlisted   bool      // HLS: playlists came, and none lists the newest segments
 	Restarts   []time.Time
@@ -52,6 +53,7 @@ type TrackReport struct {
 	Keys      Spread // video: distances of sync samples, zero before there are two
 	Keyless   int    // video: segments that begin without one
 	Open      int    // video: segments that begin with an open group of pictures
+	Slate     bool   // the newest segment has filler for what the encoder lost
 }
 
 // Spread sums up some lengths of time.
@@ -118,6 +120,7 @@ func (t *intake) report(r *InputReport, now time.Time) {
 	t.mu.Lock()
 	in := t.inputs[r.Number]
 	r.Active, r.Protocol, r.Segments, r.Rejected = t.choice.active == r.Number, m.protocol, m.segments, m.refused
+	r.Slates = m.slates
 	r.Errors, r.Ended = m.refusals.all(), t.over[r.Number-1]
 	for id, tm := range m.tracks {
 		recent[id], keys[id] = tm.recent.all(), tm.keys.all()
@@ -136,7 +139,7 @@ func (t *intake) report(r *InputReport, now time.Time) {
 }
 
 func trackReport(tr timeline.TrackState, segs []measured, keys []time.Duration, now time.Time) TrackReport {
-	r := TrackReport{TrackState: tr, Measured: len(segs), Keys: spreadOf(keys)}
+	r := TrackReport{TrackState: tr, Measured: len(segs), Slate: segs[len(segs)-1].slate, Keys: spreadOf(keys)}
 	var lengths, late []time.Duration
 	var size int64
 	var length time.Duration

@@ -39,6 +39,7 @@ type segment struct {
 	reserved bool             // its place is
 	failed   error            // of a write: what was written is not whole
 	keys     keyTimes
+	slate    bool // some of it is filler for what its encoder lost
 }
 
 // openSegment reserves the segment's place and opens its object. timeline.ErrDuplicate and ErrOverlap mean that the

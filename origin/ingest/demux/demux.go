@@ -63,6 +63,7 @@ type Fragment struct {
 	// Of an endless stream (TSReader) both go on beyond 2^33 where its clock begins again.
 	Clock33 bool
 	PTS     int64 // 90 kHz
+	Slate   bool  // fragmented MP4: filler that the encoder put in for lost input, as the brand slat says
 	OpenEnd bool  // MPEG-TS: nothing in the upload bears out how long the last picture lasts
 	Lost    int   // MPEG-TS: packets and frames of the track that are missing or were left out, 0 when all is well
 	// Ignored, of the first fragment of an MPEG-TS upload or after its programme changed, are the streams beside it that are

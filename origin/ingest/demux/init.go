@@ -15,7 +15,7 @@ import (
 // Init is a parsed initialization segment. It is immutable.
 type Init struct {
 	Raw     []byte   // ftyp, LiveServerManifest and moov as received: ParseInit(Raw) gives the same Init
-	Tracks  []*Track // in the order of the moov, at least one
+	Tracks  []*Track // in the order of the moov; none when all are of types that are known and not packaged yet
 	Ignored []string // tracks that are not packaged, one readable reason each
 	Smooth  bool     // it has a LiveServerManifest, as Smooth Streaming's live ingest begins
 
@@ -33,7 +33,7 @@ type timing struct {
 const maxTicks = 1 << 61
 
 // ParseInit parses an initialization segment: a moov box, with or without ftyp and other boxes beside it. It returns
-// ErrMalformed, or ErrUnsupported when it is encrypted or has no track that can be packaged.
+// ErrMalformed, or ErrUnsupported when it is encrypted or has no track that can be packaged or be left out knowingly.
 func ParseInit(raw []byte) (*Init, error) {
 	list, err := splitBoxes(raw, 0)
 	if err != nil {
@@ -70,7 +70,7 @@ func parseMoov(ftyp, live, moov box) (*Init, error) {
 	if err != nil {
 		return nil, err
 	}
-	count := map[media.Kind]int{}
+	count, known := map[media.Kind]int{}, true
 	for _, b := range list {
 		if b.name != "trak" {
 			continue
@@ -81,6 +81,7 @@ func parseMoov(ftyp, live, moov box) (*Init, error) {
 		case errors.As(err, &skip):
 			in.Ignored = append(in.Ignored, fmt.Sprintf("track %d: %s", skip.source, skip.why))
 			in.unused[skip.source] = true
+			known = known && skip.known
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("moov: %w", err)
@@ -94,7 +95,7 @@ func parseMoov(ftyp, live, moov box) (*Init, error) {
 		in.timing[t.Source] = tm
 		in.Tracks = append(in.Tracks, t)
 	}
-	if len(in.Tracks) == 0 {
+	if len(in.Tracks) == 0 && (!known || len(in.Ignored) == 0) {
 		return nil, fmt.Errorf("%w: no track to package (%s)", ErrUnsupported, strings.Join(in.Ignored, "; "))
 	}
 	return in, nil
@@ -136,9 +137,13 @@ func parseMvex(moov []box) (map[uint32]mp4.TrexBox, error) {
 type ignored struct {
 	source uint32
 	why    string
+	known  bool // it is of a type that live streams have, of which nothing is made yet
 }
 
 func (i ignored) Error() string { return i.why }
+
+// textHandlers are those of captions and subtitles (ISO/IEC 14496-12 12.5 and 12.6, QuickTime's, closed captions).
+var textHandlers = map[string]bool{"text": true, "subt": true, "sbtl": true, "clcp": true}
 
 // parseTrak returns the track and its timing. declared is what a LiveServerManifest says. The error is an ignored when the track is of no use here.
 func parseTrak(trak box, movieScale uint32, declared liveManifest) (*Track, timing, error) {
@@ -170,7 +175,7 @@ func parseTrak(trak box, movieScale uint32, declared liveManifest) (*Track, timi
 	case "soun":
 		t.Kind = media.Audio
 	default:
-		return fail(ignored{tkhd.TrackID, fmt.Sprintf("handler %q", hdlr.HandlerType)})
+		return fail(ignored{tkhd.TrackID, fmt.Sprintf("handler %q", hdlr.HandlerType), textHandlers[hdlr.HandlerType]})
 	}
 	mdhd, err := need[*mp4.MdhdBox](mdia, inside, "mdhd")
 	if err != nil {
@@ -196,7 +201,7 @@ func parseTrak(trak box, movieScale uint32, declared liveManifest) (*Track, timi
 	e, err := sampleEntry(mdia, inside, t.Kind, live)
 	var skip ignored
 	if errors.As(err, &skip) {
-		return fail(ignored{tkhd.TrackID, skip.why})
+		return fail(ignored{tkhd.TrackID, skip.why, skip.known})
 	}
 	if err != nil {
 		return fail(err)

@@ -20,7 +20,6 @@ type Event struct {
 	// Of a fragment: what the last styp box (ISO/IEC 14496-12 8.16.2) before it said.
 	First  bool // no other fragment of this track stands between that styp and this one
 	Last   bool // brand lmsg: the last segment of the track
-	Slate  bool // brand slat: filler that the encoder put in for lost input
 	Brands []string
 }
 
@@ -340,7 +339,7 @@ func (m *MP4Reader) event(t *traf) (Event, error) {
 	st.seen = true
 	for _, b := range m.brands {
 		ev.Last = ev.Last || b == "lmsg"
-		ev.Slate = ev.Slate || b == "slat"
+		f.Slate = f.Slate || b == "slat"
 	}
 	return ev, nil
 }

@@ -182,8 +182,8 @@ func TestReaderFindsFragmentsAmongWhateverStandsBetweenThem(t *testing.T) {
 		require.Equal(t, head, got[0].Init.Raw)
 		require.True(t, got[1].First)
 		require.False(t, got[2].First)
-		require.True(t, got[3].First && got[3].Last && got[3].Slate)
-		require.False(t, got[1].Last || got[1].Slate)
+		require.True(t, got[3].First && got[3].Last && got[3].Fragment.Slate)
+		require.False(t, got[1].Last || got[1].Fragment.Slate)
 		require.Equal(t, []string{"cmfs", "lmsg", "slat"}, got[3].Brands)
 	})
 	t.Run("and a header that comes again changes nothing", func(t *testing.T) {
