@@ -7,6 +7,7 @@ import (
 
 	"headwater/origin/channel"
 	"headwater/origin/timeline"
+	"headwater/packager/media"
 )
 
 // silences is what was quiet at the last look, so that a log tells it once. It is used by one goroutine.
@@ -76,7 +77,7 @@ func (s silences) note(log *slog.Logger, of source, last time.Time, quiet, old b
 func heard(tl *timeline.Timeline) (last time.Time, patience time.Duration) {
 	state := tl.State()
 	for _, t := range state.Tracks {
-		if at := time.UnixMilli(t.Last.Arrived).UTC(); t.Config != nil && at.After(last) {
+		if at := time.UnixMilli(t.Last.Arrived).UTC(); t.Config != nil && t.Kind != media.Metadata && at.After(last) {
 			last = at
 		}
 	}

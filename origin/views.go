@@ -69,6 +69,11 @@ func describe(v *console.ChannelView, st timeline.State) {
 			tv.LastNumber = t.Last.Number
 			tv.LastEnd = media.At(t.Last.End(), t.Timescale).UTC()
 			tv.LastArrived = time.UnixMilli(t.Last.Arrived)
+			if t.Kind == media.Metadata { // its numbers are times
+				tv.LastNumber = 0
+				v.Tracks = append(v.Tracks, tv)
+				continue
+			}
 			tv.Gaps = int(t.Last.Number-t.First.Number) + 1 - t.Segments
 		}
 		v.Tracks = append(v.Tracks, tv)

@@ -24,7 +24,7 @@ type ChannelView struct {
 // TrackView is one track of a channel. A track without segments has a zero LastArrived.
 type TrackView struct {
 	ID       string
-	Kind     string // "video" or "audio"
+	Kind     string // "video", "audio" or "metadata"
 	Codec    string // RFC 6381
 	Language string // BCP 47, empty when unknown
 	Bitrate  int    // bit/s
@@ -105,10 +105,13 @@ func (t TrackView) Health(now time.Time) Health {
 	return OK
 }
 
-// Health returns the state of a channel at now: that of its worst track, but NoMedia only when no track has media.
+// Health returns the state of a channel at now: that of its worst track but metadata, and NoMedia only when no track has media.
 func (c ChannelView) Health(now time.Time) Health {
 	some, all := false, true
 	for _, t := range c.Tracks {
+		if t.Kind == "metadata" {
+			continue
+		}
 		h := t.Health(now)
 		some = some || h != NoMedia
 		all = all && h == OK

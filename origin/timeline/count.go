@@ -51,7 +51,7 @@ func (s *state) next(p *plan, tr *track, seg media.Segment) (n int64, ok bool) {
 	mid := media.At(seg.Start+seg.Duration/2, tr.Timescale)
 	known := last >= 0
 	for _, o := range s.order {
-		if o == tr {
+		if o == tr || o.Kind == media.Metadata {
 			continue
 		}
 		at, _ := p.neighbours(o, mid.Floor(o.Timescale)+1)
@@ -106,7 +106,7 @@ func (s *state) across(p *plan, tr *track, before *media.Segment, seg media.Segm
 	}
 	for _, o := range s.order {
 		at, _ := p.neighbours(o, mid.Floor(o.Timescale)+1)
-		if o == tr || at == nil || !end.Before(media.At(at.End(), o.Timescale)) {
+		if o == tr || o.Kind == media.Metadata || at == nil || !end.Before(media.At(at.End(), o.Timescale)) {
 			continue
 		}
 		covers := media.At(at.End(), o.Timescale)

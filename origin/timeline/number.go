@@ -11,6 +11,10 @@ const patience = 4
 // number chooses the number of p's segment, or holds it. See design, idea 1, and reference mediapackage.md 5c and 6a.
 // Error: ErrBackwards.
 func (s *state) number(p *plan) error {
+	if p.track.Kind == media.Metadata {
+		p.segment.Number = p.segment.Start // it has no part in the numbering, and may come in any order
+		return nil
+	}
 	if s.counting || s.numbering == Counter {
 		return s.count(p)
 	}

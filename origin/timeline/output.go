@@ -95,7 +95,7 @@ func (t *Timeline) During(trackID string, from, to media.Time) (out Output, ok b
 // Following returns up to n output segments of about length d that follow the one numbered number, complete ones only.
 func (t *Timeline) Following(trackID string, number int64, d time.Duration, n int) []media.Segment {
 	s := t.snap.Load()
-	tr := s.track(trackID)
+	tr := s.any(trackID)
 	if tr == nil {
 		return nil
 	}

@@ -113,6 +113,10 @@ func (s *state) claim(p *plan) {
 			p.meta = append(p.meta, encodeCounting(s.steps[len(s.steps)-1].step))
 		}
 	}
+	if p.track.Kind == media.Metadata {
+		s.flights[p] = s.highest
+		return
+	}
 	if d := p.length(); s.countsForLongest(p.track) && s.longest.Before(d) {
 		p.longest = d
 		p.meta = append(p.meta, encodeLongest(d))

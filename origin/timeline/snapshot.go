@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -14,6 +15,7 @@ type snapshot struct {
 	version uint64
 	passed  chan struct{} // closed when another one takes its place
 	tracks  []trackView   // by kind (video first), then the default, then what is beside it, then ID
+	beside  []trackView   // of metadata, by ID: no window has them
 	parts   []media.Part
 	steps   []stepFrom
 	longest media.Time
@@ -40,9 +42,15 @@ func (s *state) snapshot() *snapshot {
 		counted: s.counting || s.numbering == Counter, ended: s.ended()}
 	for _, tr := range s.order {
 		n := len(tr.segments)
-		out.tracks = append(out.tracks, trackView{Track: tr.Track, segments: tr.segments[:n:n], positions: tr.positions[:n:n],
-			configs: tr.configs[:len(tr.configs):len(tr.configs)], gone: tr.gone, peak: tr.peak, average: tr.average()})
+		v := trackView{Track: tr.Track, segments: tr.segments[:n:n], positions: tr.positions[:n:n],
+			configs: tr.configs[:len(tr.configs):len(tr.configs)], gone: tr.gone, peak: tr.peak, average: tr.average()}
+		if tr.Kind == media.Metadata {
+			out.beside = append(out.beside, v)
+		} else {
+			out.tracks = append(out.tracks, v)
+		}
 	}
+	sort.Slice(out.beside, func(i, j int) bool { return out.beside[i].ID < out.beside[j].ID })
 	sort.Slice(out.tracks, func(i, j int) bool {
 		a, b := &out.tracks[i], &out.tracks[j]
 		if a.Kind != b.Kind {
@@ -64,6 +72,7 @@ func (s *state) snapshot() *snapshot {
 	return out
 }
 
+// track returns a track of video or audio, nil when there is none.
 func (s *snapshot) track(id string) *trackView {
 	for i := range s.tracks {
 		if s.tracks[i].ID == id {
@@ -71,6 +80,16 @@ func (s *snapshot) track(id string) *trackView {
 		}
 	}
 	return nil
+}
+
+// any returns a track of any kind, nil when there is none.
+func (s *snapshot) any(id string) *trackView {
+	for i := range s.beside {
+		if s.beside[i].ID == id {
+			return &s.beside[i]
+		}
+	}
+	return s.track(id)
 }
 
 func (tr *trackView) start(i int) media.Time { return media.At(tr.segments[i].Start, tr.Timescale) }
@@ -91,7 +110,7 @@ func (tr *trackView) end() media.Time {
 
 // Track returns the track with the given ID.
 func (t *Timeline) Track(id string) (media.Track, bool) {
-	if tr := t.snap.Load().track(id); tr != nil {
+	if tr := t.snap.Load().any(id); tr != nil {
 		return tr.Track, true
 	}
 	return media.Track{}, false
@@ -154,7 +173,7 @@ type State struct {
 func (t *Timeline) State() State {
 	s := t.snap.Load()
 	out := State{Counted: s.counted, Step: t.Step(), Parts: len(s.parts), Ended: s.ended}
-	for _, tr := range s.tracks {
+	for _, tr := range slices.Concat(s.tracks, s.beside) {
 		ts := TrackState{Track: tr.Track, Segments: len(tr.segments), Peak: tr.peak, Average: tr.average}
 		if n := len(tr.segments); n > 0 {
 			ts.First, ts.Last, ts.Config = tr.segments[0], tr.segments[n-1], tr.segments[n-1].Config

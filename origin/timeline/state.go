@@ -126,6 +126,9 @@ func (s *state) takeBack(i int, start media.Time) {
 // endBefore returns where the media of the parts before a part ends, what is being journaled or has no number included.
 func (s *state) endBefore(ordinal uint32) (end media.Time) {
 	for _, tr := range s.order {
+		if tr.Kind == media.Metadata {
+			continue
+		}
 		last := tr.gone.end
 		n := len(tr.segments)
 		for n > 0 && tr.segments[n-1].Part >= ordinal {
@@ -351,6 +354,9 @@ func (s *state) earliest() media.Time {
 	var at media.Time
 	last := int64(-1)
 	for _, tr := range s.order {
+		if tr.Kind == media.Metadata {
+			continue
+		}
 		end, number := tr.gone.end, tr.gone.number
 		if seg, ok := tr.newest(); ok {
 			end = max(end, seg.End())

@@ -178,7 +178,7 @@ func (s *state) addTrack(tr *track) {
 }
 
 func checkTrack(tr media.Track) error {
-	if tr.ID == "" || tr.Kind != media.Video && tr.Kind != media.Audio || tr.Timescale == 0 || tr.Bitrate < 0 || tr.Bitrate > math.MaxInt32 ||
+	if tr.ID == "" || tr.Kind < media.Video || tr.Kind > media.Metadata || tr.Timescale == 0 || tr.Bitrate < 0 || tr.Bitrate > math.MaxInt32 ||
 		!tr.Roles.Valid() {
 		return fmt.Errorf("track %q of %s with %d ticks per second and %d bit/s cannot be", tr.ID, tr.Kind, tr.Timescale, tr.Bitrate)
 	}

@@ -8,19 +8,23 @@ import "fmt"
 // Kind is the media type of a track.
 type Kind uint8
 
-// The media types that Headwater packages.
+// The media types that Headwater stores. Video and audio are packaged. Timed metadata (events such as SCTE-35, which describe
+// the others) stands beside them: no window and no manifest has it.
 const (
 	Video Kind = iota + 1
 	Audio
+	Metadata
 )
 
-// String returns "video" or "audio", as in DASH @contentType and Smooth StreamIndex@Type.
+// String returns "video", "audio", as in DASH @contentType and Smooth StreamIndex@Type, or "metadata".
 func (k Kind) String() string {
 	switch k {
 	case Video:
 		return "video"
 	case Audio:
 		return "audio"
+	case Metadata:
+		return "metadata"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -46,7 +50,7 @@ type Track struct {
 type Config struct {
 	ID     string // names the init segment: the first 8 hex digits of the SHA-256 of Header
 	Header []byte // complete CMAF header (ISO/IEC 23000-19 7.3.1): ftyp and moov
-	Codec  string // RFC 6381, such as "avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", "ac-3", "ec-3"
+	Codec  string // RFC 6381, such as "avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", "ac-3", "ec-3"; the sample entry's name of metadata, such as "evte"
 
 	Width, Height int   // video: coded picture size after cropping, pixels
 	FrameRate     Ratio // video: frames per second, Den 0 when unknown

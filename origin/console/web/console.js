@@ -139,7 +139,7 @@ const trackColumns = [
   { head: "Language", text: (t) => t.language || "\u2013" },
   { head: "Bitrate", text: (t) => bitrate(t.bitrate), number: true },
   { head: "Segment", text: (t) => (t.segmentDuration ? t.segmentDuration.toFixed(3) + " s" : ""), number: true },
-  { head: "Newest", text: (t) => (t.lastArrived ? String(t.lastNumber) : ""), number: true },
+  { head: "Newest", text: (t) => (t.lastNumber ? String(t.lastNumber) : ""), number: true },
   { head: "Age", text: (t) => age(t.lastArrived), number: true, className: (t) => (t.health === "stale" ? "alarm" : "") },
   { head: "Stored", text: (t) => String(t.segments), number: true },
   { head: "Gaps", text: (t) => String(t.gaps), number: true, className: (t) => (t.gaps ? "stale" : "") },
