@@ -178,7 +178,7 @@ func (p *push) leaveOut(ctx context.Context, f *demux.Fragment) {
 	if s != nil || p.endless || !p.feed.dated() || !p.tells(f.Track.Kind) || !p.hls() {
 		return
 	}
-	p.sample = &sample{name: p.name, tale: p.tale, track: trackID(p.variant(ctx), f.Track, p.severed()), of: f.Track, stamp: p.stampOf(f), at: p.now()}
+	p.sample = &sample{name: p.name, tale: p.tale, track: trackID(p.variant(ctx), f.Track, p.severed(f.Track)), of: f.Track, stamp: p.stampOf(f), at: p.now()}
 }
 
 // keepSample keeps what was left out of a file that came whole, until the next one.

@@ -337,7 +337,7 @@ func (t *intake) resumeActive() {
 		return
 	}
 	for _, tr := range t.tl.State().Tracks {
-		if at := time.UnixMilli(tr.Last.Arrived); tr.Segments > 0 && at.After(c.last) {
+		if at := time.UnixMilli(tr.Last.Arrived); tr.Segments > 0 && tr.Kind != media.Metadata && at.After(c.last) {
 			c.last = at
 		}
 	}

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"headwater/origin/ingest/demux"
 	"headwater/origin/timeline"
+	"headwater/packager/media"
 )
 
 // This file is what encoders tell of the end of what they send: a segment of brand lmsg or an mfra box at the end of a stream
@@ -118,8 +120,8 @@ func Ends(tl *timeline.Timeline) (at [2]time.Time) {
 
 // ends notes that what this upload is part of has ended, if it said so.
 func (p *push) ends(ctx context.Context) error {
-	if !p.final {
-		return nil
+	if !p.final || p.init != nil && !slices.ContainsFunc(p.init.Tracks, func(t *demux.Track) bool { return t.Kind != media.Metadata }) {
+		return nil // metadata ends nothing
 	}
 	if p.of == "" {
 		p.of = p.variant(ctx)

@@ -80,7 +80,11 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 	head = bytes.Clone(head)
 	media := beginsMedia(br)
 	if media {
-		if p.init, err = p.in.names.initFor(ctx, p.name, p.tl.Longest()); err != nil {
+		p.init, err = p.in.names.initFor(ctx, p.name, p.tl.Longest())
+		if errors.Is(err, demux.ErrUnsupported) && isSparse(p.name) {
+			return p.ignore()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -105,7 +109,11 @@ func (p *push) mp4(ctx context.Context, br *bufio.Reader) error {
 			p.keepSample()
 			return errors.Join(p.closeAll(ctx, !p.endless || !p.covered(p.in.number, p.now())), p.ends(ctx))
 		case errors.Is(err, demux.ErrUnsupported) && !media && !p.headed:
-			err = errors.Join(err, p.initRefused(ctx, err))
+			refused := p.initRefused(ctx, err)
+			if isSparse(p.name) {
+				return errors.Join(refused, p.ignore())
+			}
+			err = errors.Join(err, refused)
 		case err != nil:
 		case ev.Init != nil:
 			if err = p.initArrived(ctx, ev.Init); err == nil && len(ev.Init.Tracks) == 0 {
@@ -193,7 +201,9 @@ func (p *push) expect(in *demux.Init) {
 	if name, ok := streamName(p.name); ok {
 		variant := p.in.names.streamVariant(p.name, name, p.now())
 		for _, d := range in.Tracks {
-			p.tl.Expect(trackID(variant, d, len(in.Tracks) > 1))
+			if d.Kind != media.Metadata {
+				p.tl.Expect(trackID(variant, d, !in.Alone(d)))
+			}
 		}
 	}
 }
@@ -202,6 +212,12 @@ func (p *push) expect(in *demux.Init) {
 func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	if err := p.allowed(); err != nil {
 		return err
+	}
+	if f.Track.Kind == media.Metadata {
+		if p.left {
+			return nil
+		}
+		return p.beside(ctx, f)
 	}
 	now := p.now()
 	p.brings(f.Track, now)
@@ -230,7 +246,7 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 		l = nil
 	}
 	if l == nil {
-		variant, muxed := p.variant(ctx), p.severed()
+		variant, muxed := p.variant(ctx), p.severed(f.Track)
 		if turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
 			return p.standBy(ctx)
 		}
@@ -257,8 +273,8 @@ func (p *push) fragment(ctx context.Context, f *demux.Fragment) error {
 	return nil
 }
 
-// severed reports whether each track of the upload has a name of its own.
-func (p *push) severed() bool { return p.muxed || len(p.init.Tracks) > 1 }
+// severed reports whether a track of the upload has a name of its own, as others of the upload need theirs.
+func (p *push) severed(d *demux.Track) bool { return p.muxed || !p.init.Alone(d) }
 
 // standBy leaves out media of an input that is not the active one.
 func (p *push) standBy(ctx context.Context) error {

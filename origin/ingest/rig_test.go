@@ -281,6 +281,7 @@ type source struct {
 	gop   int
 	size  int
 	id    byte
+	delay int32 // composition offset of every sample, ticks
 }
 
 func video(gop int) *source {
@@ -332,7 +333,7 @@ func (s *source) fragment(zero int64, from, to int) []byte {
 			d[4] = 0x65
 		}
 		binary.BigEndian.PutUint32(d[5:], uint32(n))
-		f.Samples = append(f.Samples, cmaf.Sample{Duration: s.frame, Size: uint32(s.size), Sync: n%s.gop == 0})
+		f.Samples = append(f.Samples, cmaf.Sample{Duration: s.frame, Size: uint32(s.size), Sync: n%s.gop == 0, CompositionOffset: s.delay})
 		data = append(data, d...)
 	}
 	b, err := cmaf.AppendHeader(nil, f, s.kind)

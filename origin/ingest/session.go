@@ -299,7 +299,7 @@ func (in *input) tellBreak(ctx context.Context, level slog.Level, what, reason s
 	log := in.logger(ctx).With("reason", reason, "at", start.UTC())
 	var end media.Time
 	for _, tr := range in.tl.State().Tracks {
-		if at := media.At(tr.Last.End(), tr.Timescale); tr.Segments > 0 && end.Before(at) {
+		if at := media.At(tr.Last.End(), tr.Timescale); tr.Segments > 0 && tr.Kind != media.Metadata && end.Before(at) {
 			end = at
 		}
 	}

@@ -42,7 +42,7 @@ func kindOf(name string) fileKind {
 		return fileMPD
 	case ".ts", ".m2ts":
 		return fileTS
-	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
+	case ".mp4", ".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".cmfm", ".init", ".header", ".mp4v", ".mp4a", ".isml", "":
 		return fileMP4
 	default:
 		if sparse[ext] {
@@ -52,9 +52,17 @@ func kindOf(name string) fileKind {
 	}
 }
 
-// sparse are the extensions of CMAF tracks of text and of timed metadata (DASH-IF Live Media Ingest, Interface-1), of which
-// nothing is made yet.
-var sparse = map[string]bool{".cmft": true, ".cmfm": true}
+// sparse are the extensions of CMAF tracks of text (DASH-IF Live Media Ingest, Interface-1), of which nothing is made yet.
+var sparse = map[string]bool{".cmft": true}
+
+// isSparse reports whether a name is that of a CMAF track of timed metadata (DASH-IF Live Media Ingest, Interface-1): of forms
+// that are not known nothing is made, and nobody is bothered.
+func isSparse(name string) bool {
+	if inner, stream := insideStream(name); stream {
+		name = inner
+	}
+	return strings.EqualFold(path.Ext(name), ".cmfm")
+}
 
 // initStem returns what the name of an init segment shares with its media files: "stream0" of "init-stream0.m4s", ""
 // of "init.mp4". ok is false when the name does not say that it is an init segment.

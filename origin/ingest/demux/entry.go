@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
@@ -14,6 +15,7 @@ import (
 const (
 	visualFields = 78
 	audioFields  = 28
+	entryFields  = 8 // of any
 )
 
 // kept are the boxes of a sample entry that a CMAF header keeps beside the codec's own: colour, shape of the pixel, HDR
@@ -56,8 +58,33 @@ func sampleEntry(mdia box, list []box, kind media.Kind, live liveTrack) (entry, 
 		if kind == media.Audio {
 			return audioEntry(b, live)
 		}
+	case "evte", "urim", "mett", "metx":
+		if kind == media.Metadata {
+			return metadataEntry(b)
+		}
+	case "scte": // of Smooth Streaming, whose fragments have no duration
+		return entry{}, ignored{why: "sample entry " + strconv.Quote(b.name), known: true}
 	}
 	return entry{}, ignored{why: fmt.Sprintf("sample entry %q of a %s track", b.name, kind)}
+}
+
+// metadataEntry keeps the entry of timed metadata as it is: of events ("evte", ISO/IEC 23001-18), or with a URI, a media type or
+// an XML namespace that says what its samples are (ISO/IEC 14496-12 12.3.3). A box of bit rates is read, where it has one.
+func metadataEntry(b box) (entry, error) {
+	if len(b.body) < entryFields {
+		return entry{}, b.malformed("too short")
+	}
+	e := entry{name: b.name, kind: media.Metadata, codec: b.name, boxes: b.body[entryFields:]}
+	if list, err := splitBoxes(e.boxes, b.pos); err == nil && b.name == "evte" {
+		if btrt, ok := find(list, "btrt"); ok {
+			parsed, err := decode[*mp4.BtrtBox](btrt)
+			if err != nil {
+				return entry{}, err
+			}
+			e.bitrate = int(parsed.AvgBitrate)
+		}
+	}
+	return e, nil
 }
 
 func visualEntry(b box, live liveTrack) (entry, error) {

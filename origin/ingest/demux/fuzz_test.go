@@ -26,7 +26,8 @@ func boxSeeds(f *testing.F) [][]byte {
 		*e = v
 	}
 	head := headerOf(f, trackSpec{id: 1, timescale: 48000, elst: []uint32{20, 1<<32 - 1, 0, 1024}, trex: defaults{duration: 1024, size: 2}},
-		trackSpec{id: 2, timescale: 12800, entry: video}, trackSpec{id: 3, timescale: 1, handler: "text"})
+		trackSpec{id: 2, timescale: 12800, entry: video}, trackSpec{id: 3, timescale: 1, handler: "text"},
+		trackSpec{id: 4, timescale: 90000, entry: eventEntry("evte")})
 	body := cat(head, boxOf("styp", "cmfs\x00\x00\x00\x00lmsg"), simple(0, "abcd"),
 		fragmentOf("aabb", trafSpec{id: 1, runs: []runSpec{{0, []uint32{2}}}}, trafSpec{id: 2, time: -5, runs: []runSpec{{2, []uint32{1, 1}}}}),
 		boxOf("mfra", ""))

@@ -69,10 +69,10 @@ func (h header) config(e entry) *media.Config {
 }
 
 func (h header) trak(w *boxWriter, e entry) {
-	video := e.kind == media.Video
+	video, sound := e.kind == media.Video, e.kind == media.Audio
 	w.full("tkhd", 7, func() { // enabled, in movie, in preview
 		w.u32(0, 0, cmaf.TrackID, 0, 0, 0, 0)
-		if video {
+		if !sound {
 			w.u16(0, 0, 0, 0)
 		} else {
 			w.u16(0, 1, 0x100, 0) // alternate group 1, volume 1
@@ -87,11 +87,7 @@ func (h header) trak(w *boxWriter, e entry) {
 		})
 		w.full("hdlr", 0, func() {
 			w.u32(0)
-			if video {
-				w.text("vide")
-			} else {
-				w.text("soun")
-			}
+			w.text(handlers[e.kind])
 			w.u32(0, 0, 0)
 			w.text(e.kind.String() + "\x00")
 		})
@@ -99,10 +95,13 @@ func (h header) trak(w *boxWriter, e entry) {
 			w.full("elng", 0, func() { w.text(h.elng + "\x00") })
 		}
 		w.box("minf", func() {
-			if video {
+			switch {
+			case video:
 				w.full("vmhd", 1, func() { w.u32(0, 0) })
-			} else {
+			case sound:
 				w.full("smhd", 0, func() { w.u32(0) })
+			default:
+				w.full("nmhd", 0, func() {})
 			}
 			w.box("dinf", func() {
 				w.full("dref", 0, func() {
@@ -124,17 +123,21 @@ func (h header) trak(w *boxWriter, e entry) {
 	})
 }
 
-// sampleEntry writes the body of a VisualSampleEntry or AudioSampleEntry (ISO/IEC 14496-12 12.1.3, 12.2.3).
+// handlers are the handler types of hdlr by kind.
+var handlers = map[media.Kind]string{media.Video: "vide", media.Audio: "soun", media.Metadata: "meta"}
+
+// sampleEntry writes the body of a VisualSampleEntry, an AudioSampleEntry or another (ISO/IEC 14496-12 12.1.3, 12.2.3).
 func (e entry) sampleEntry(w *boxWriter) {
 	w.u16(0, 0, 0, 1) // data_reference_index
-	if e.kind == media.Video {
+	switch e.kind {
+	case media.Video:
 		w.u32(0, 0, 0, 0)
 		w.u16(uint16(e.width), uint16(e.height))
 		w.u32(0x480000, 0x480000, 0) // 72 dpi
 		w.u16(1)
 		w.b = append(w.b, make([]byte, 32)...) // compressorname
 		w.u16(0x18, math.MaxUint16)
-	} else {
+	case media.Audio:
 		rate := e.coreRate
 		if rate > math.MaxUint16 {
 			rate = 0 // does not fit 16.16; the codec's own box says it

@@ -110,6 +110,17 @@ func (in *Init) track(id uint32) *Track {
 	return nil
 }
 
+// Alone reports whether a track has the header for itself: metadata does where there is no other track, the others where there
+// is none of video or audio.
+func (in *Init) Alone(t *Track) bool {
+	for _, o := range in.Tracks {
+		if o != t && (t.Kind == media.Metadata || o.Kind != media.Metadata) {
+			return false
+		}
+	}
+	return true
+}
+
 func parseMvex(moov []box) (map[uint32]mp4.TrexBox, error) {
 	out := map[uint32]mp4.TrexBox{}
 	mvex, ok := find(moov, "mvex")
@@ -174,6 +185,8 @@ func parseTrak(trak box, movieScale uint32, declared liveManifest) (*Track, timi
 		t.Kind = media.Video
 	case "soun":
 		t.Kind = media.Audio
+	case "meta":
+		t.Kind = media.Metadata
 	default:
 		return fail(ignored{tkhd.TrackID, fmt.Sprintf("handler %q", hdlr.HandlerType), textHandlers[hdlr.HandlerType]})
 	}

@@ -143,7 +143,7 @@ func (t *traf) appendRun(trun *mp4.TrunBox, d defaults) (bytes int64) {
 		if trun.HasSampleCompositionTimeOffset() {
 			out.CompositionOffset = s.CompositionTimeOffset
 		}
-		if t.track != nil && t.track.Kind == media.Audio {
+		if t.track != nil && t.track.Kind != media.Video {
 			out.Sync = true
 		}
 		bytes += int64(out.Size)
