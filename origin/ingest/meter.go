@@ -116,11 +116,13 @@ type measured struct {
 	keyed         bool // video: it begins with a sync sample
 	open          bool // video: that is of an open group of pictures
 	slate         bool // some of it is filler for what its encoder lost
+	catchUp       bool // of what an encoder had when it began: it came sooner after the one before than it was made
 }
 
 // trackMeter measures one track in the present session of its encoder.
 type trackMeter struct {
 	session int
+	steady  bool // what the encoder had when it began has come
 	recent  ring[measured]
 	keys    ring[time.Duration] // distances between sync samples
 	lastKey time.Duration       // UTC media time; 0: none yet
@@ -144,8 +146,13 @@ func (m *inputMeter) measure(s *segment, seg media.Segment, tracks int, now time
 		*t = trackMeter{session: s.at.Session} // what its encoder did before it was restarted says nothing any more
 	}
 	at := func(ticks int64) time.Duration { return media.At(ticks, s.track.Timescale).Duration() }
-	t.recent.add(measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins, open: s.keys.open(), slate: s.slate,
-		late: now.Sub(media.At(seg.End(), s.track.Timescale).UTC())}, keptSegments)
+	took := measured{start: at(seg.Start), length: at(seg.Duration), arrived: now, size: seg.Size, keyed: s.keys.begins, open: s.keys.open(), slate: s.slate,
+		late: now.Sub(media.At(seg.End(), s.track.Timescale).UTC())}
+	if n := len(t.recent.kept); n > 0 && !t.steady { // then none has been overwritten yet
+		took.catchUp = now.Sub(t.recent.kept[n-1].arrived) < took.length/2
+		t.steady = !took.catchUp || n == keptSegments
+	}
+	t.recent.add(took, keptSegments)
 	if s.track.Kind != media.Video {
 		return
 	}

@@ -49,7 +49,7 @@ type TrackReport struct {
 	Measured  int    // segments that the numbers rest on
 	Durations Spread // of segments
 	Irregular int    // segments that are longer or shorter than usual by more than a quarter
-	Late      Spread // arrival minus media end
+	Late      Spread // arrival minus media end, without what the encoder had when it began and sent at once
 	Keys      Spread // video: distances of sync samples, zero before there are two
 	Keyless   int    // video: segments that begin without one
 	Open      int    // video: segments that begin with an open group of pictures
@@ -143,8 +143,11 @@ func trackReport(tr timeline.TrackState, segs []measured, keys []time.Duration, 
 	var lengths, late []time.Duration
 	var size int64
 	var length time.Duration
-	for _, s := range segs {
-		lengths, late = append(lengths, s.length), append(late, s.late)
+	for i, s := range segs {
+		lengths = append(lengths, s.length)
+		if last := i == len(segs)-1; last || !segs[i+1].catchUp {
+			late = append(late, s.late)
+		}
 		if now.Sub(s.arrived) <= measuredOver {
 			size, length = size+s.size, length+s.length
 		}

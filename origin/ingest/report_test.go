@@ -263,3 +263,35 @@ func TestAudioIsComparedWithTheVideoItBelongsTo(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAnEncoderHadWhenItBeganIsNoIrregularity(t *testing.T) {
+	for name, clock := range map[string]bool{"with a UTC clock": true, "from zero": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				v := video(50)
+				zero := int64(0)
+				if clock {
+					zero = (time.Now().Unix() - 20) * int64(v.scale)
+				}
+				put := func(n int) { g.accept("Streams(v.cmfv)", v.fragment(zero, 50*n, 50*n+50)) }
+				g.accept("Streams(v.cmfv)", v.init(t))
+				for n := range 10 {
+					put(n)
+					require.NotContains(t, g.reasons(), "bursts")
+				}
+				for n := 10; n < 20; n++ {
+					time.Sleep(2 * time.Second)
+					put(n)
+					require.NotContains(t, g.reasons(), "bursts")
+					require.NotContains(t, g.reasons(), "late_media")
+				}
+				time.Sleep(8 * time.Second) // an uplink that stalls later is irregular
+				for n := 20; n < 24; n++ {
+					put(n)
+				}
+				require.Contains(t, g.reasons(), "bursts")
+			})
+		})
+	}
+}
