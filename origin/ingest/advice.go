@@ -41,6 +41,8 @@ const (
 	// restartsMost in restartsOver are too many.
 	restartsOver = 10 * time.Minute
 	restartsMost = 3
+	// fastClock, in millionths: crystals differ from one another by half of it. At it players see a discontinuity every few hours.
+	fastClock = 100
 	// quiet is how long nothing may come, or three segments if longer.
 	quiet = 10 * time.Second
 )
@@ -57,6 +59,7 @@ func (r InputReport) Advise(now time.Time) (all []Advice) {
 	input("silent", r.silent(now))
 	input("slate", r.slate())
 	input("encoder_restarts", r.encoderRestarts(now))
+	input("clock_drift", r.clockDrift())
 	input("no_playlist", r.noPlaylist())
 	for _, t := range r.Tracks {
 		track := func(reason, text string) {
@@ -132,6 +135,23 @@ func (r InputReport) encoderRestarts(now time.Time) string {
 		return ""
 	}
 	return fmt.Sprintf("the encoder restarted %d times in 10 minutes, each a discontinuity for players: see why it ends, or why its timestamps jump", n)
+}
+
+// clockDrift is about clocks that do not go like ours, which may be the wrong one.
+func (r InputReport) clockDrift() string {
+	ppm, way := r.Drift.PPM, "fast"
+	if ppm < 0 {
+		ppm, way = -ppm, "slow"
+	}
+	if !r.Drift.Rated || ppm < fastClock {
+		return ""
+	}
+	does := fmt.Sprintf("each %s of it players see a discontinuity", plain(maxDrift))
+	if r.Clock == string(clockEpoch) {
+		does = "media comes earlier and earlier, or later"
+	}
+	return fmt.Sprintf("the encoder's clock runs %d ppm %s, %.1f s an hour: %s: have its timestamps follow a clock that is set by NTP"+
+		" (ffmpeg: -use_wallclock_as_timestamps 1 for capture), and see that the server's is", ppm, way, float64(ppm)*3600e-6, does)
 }
 
 func (r InputReport) noPlaylist() string {

@@ -50,6 +50,10 @@ func TestAdviceSaysWhatToChange(t *testing.T) {
 				r.Restarts = append(r.Restarts, adviceTime.Add(time.Duration(2*i-11)*time.Minute))
 			}
 		}},
+		{"clock_drift", "", "the encoder's clock runs 200 ppm fast, 0.7 s an hour: each 2 s of it players see a discontinuity",
+			func(r *InputReport) { r.Drift = Drift{Rated: true, PPM: 200} }},
+		{"clock_drift", "", "the encoder's clock runs 1000 ppm slow, 3.6 s an hour: media comes earlier and earlier, or later",
+			func(r *InputReport) { r.Clock, r.Drift = "epoch", Drift{Rated: true, PPM: -1000} }},
 		{"no_playlist", "", "no playlist lists the segments", func(r *InputReport) { r.Manifests = 0 }},
 		{"no_playlist", "", "no playlist lists the segments", func(r *InputReport) { r.Unlisted = true }},
 		{"no_playlist", "", "no MPD describes the segments", func(r *InputReport) { r.Manifests, r.Protocol = 0, "dash" }},
@@ -96,7 +100,9 @@ func TestNoAdviceIsGivenWhere(t *testing.T) {
 		"a challenge is old": func(r *InputReport) {
 			r.LastPush, r.Active, r.Challenged = time.Time{}, false, adviceTime.Add(-6*time.Minute)
 		},
-		"a backup is silent": func(r *InputReport) { r.Active, r.LastPush = false, adviceTime.Add(-time.Hour) },
+		"a clock is a crystal":                 func(r *InputReport) { r.Drift = Drift{Rated: true, PPM: -60} },
+		"a clock was not measured long enough": func(r *InputReport) { r.Drift = Drift{Known: true, PPM: 900} },
+		"a backup is silent":                   func(r *InputReport) { r.Active, r.LastPush = false, adviceTime.Add(-time.Hour) },
 		"segments are long and the next open": func(r *InputReport) {
 			r.LastPush, r.Tracks[0].Durations.Usual = adviceTime.Add(-20*time.Second), 10*time.Second
 		},

@@ -79,6 +79,7 @@ type audioLane struct {
 	started bool
 	cedes   bool   // another track of the upload goes on in its place
 	at      placed // of the stream since it began or its clock jumped
+	resumes int64  // UTC ticks before which nothing has a place, because the encoder's clock is fast
 	ctx     context.Context
 }
 
@@ -173,9 +174,10 @@ func (l *audioLane) take(ctx context.Context, f *arrived) error {
 		if err != nil {
 			return err
 		}
-		l.at, l.shift, l.started = at, at.Shift, true
+		l.at, l.shift, l.started, l.resumes = at, at.Shift, true, 0
 	}
 	t := f.Time + l.shift
+	l.in.hear(l.at.Session, l.stampOf(&f.Fragment), t, f.at)
 	for _, s := range f.Samples {
 		s.Data = make([]byte, s.Size)
 		if _, err := io.ReadFull(f.Body, s.Data); err != nil {
@@ -200,6 +202,7 @@ func (l *audioLane) distance(ticks int64) time.Duration {
 // ended there will be none.
 func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, error) {
 	for {
+		l.turn()
 		n := len(l.waiting)
 		if n == 0 {
 			_, _, changed := l.cuts.after(media.Time{}, media.Time{})
@@ -232,6 +235,9 @@ func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, erro
 		default:
 			return changed, nil
 		}
+		if turning, ok := l.turning(l.at); ok && first.time+half < turning {
+			at = min(at, turning)
+		}
 		cut := 0
 		for cut < n && l.waiting[cut].time+half < at {
 			cut++
@@ -239,6 +245,32 @@ func (l *audioLane) emit(ctx context.Context, ended bool) (<-chan struct{}, erro
 		if err := l.flush(ctx, max(cut, 1)); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// turn maps what waits anew where the stream goes on in the session that follows its own, and leaves out what has no place
+// there.
+func (l *audioLane) turn() {
+	for len(l.waiting) > 0 {
+		half := int64(l.waiting[0].Duration) / 2
+		n := 0
+		for n < len(l.waiting) && l.waiting[n].time+half < l.resumes {
+			l.size -= int64(l.waiting[n].Size)
+			l.held.Give(int64(l.waiting[n].Size))
+			n++
+		}
+		if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
+			return
+		}
+		next, ok := l.continues(l.at, l.waiting[0].time+half, 0)
+		if !ok {
+			return
+		}
+		by := next.Shift - l.shift
+		for i := range l.waiting {
+			l.waiting[i].time += by
+		}
+		l.at, l.shift, l.next, l.resumes = next, next.Shift, l.next+by, next.Start
 	}
 }
 
@@ -269,6 +301,10 @@ func (l *audioLane) flush(ctx context.Context, n int) error {
 		return err
 	}
 	l.dropped = false
+	if at.Early {
+		l.passOver()
+		return nil
+	}
 	if err := l.openAt(ctx, at); err != nil {
 		return err
 	}

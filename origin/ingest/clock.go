@@ -76,6 +76,13 @@ type anchor struct {
 	// Axis names the UTC axis of programme date-times that the session is on, which one of the other input may share: when the
 	// first session on it began, Unix milliseconds; 0: none.
 	Axis int64 `json:"axis,omitempty"`
+
+	// Of a session that goes on from another, whose clock had drifted (reanchor.go).
+	Follows int           `json:"follows,omitempty"` // ordinal of that one plus 1; 0: the encoder began
+	Cut     time.Duration `json:"cut,omitempty"`     // UTC: where that one ends in its own time
+	Begin   time.Duration `json:"begin,omitempty"`   // UTC: where this one begins in its own
+	Gained  time.Duration `json:"gained,omitempty"`  // by the encoder's clock
+	PPM     *int          `json:"ppm,omitempty"`     // how fast it is, where that is known
 }
 
 // stamp is a source time: ticks on the source's clock, and for a clock that wraps every 2^33 ticks of 90 kHz the raw

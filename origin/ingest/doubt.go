@@ -77,6 +77,10 @@ func (l *fileLane) resolve(ctx context.Context, whole bool) error {
 	if err != nil {
 		return err
 	}
+	if at.Early {
+		l.passOver()
+		return nil
+	}
 	if err := l.openAt(ctx, at); err != nil {
 		return err
 	}

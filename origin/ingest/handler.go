@@ -46,7 +46,7 @@ type Observer interface {
 	Duplicate(id channel.ID, track string)
 	Rejected(id channel.ID, reason string)
 	Standby(id channel.ID, input int)
-	LeftOut(id channel.ID, what string, n int) // LeftPackets, LeftTracks or LeftUploads
+	LeftOut(id channel.ID, what string, n int) // LeftPackets, LeftTracks, LeftUploads or LeftDrift
 }
 
 // Options of a Handler. Zero fields take the defaults named with them.

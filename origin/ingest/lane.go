@@ -64,6 +64,14 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.from = f.Time
+	if p := l.push; p.hls() && !p.timed {
+		l.in.listed(at, l.name, l.track.Timescale, now)
+	}
+	if at.Early {
+		l.timed = true
+		l.passOver()
+		return nil
+	}
 	if f.Clock33 && l.track.Kind == media.Video {
 		evenOut(f.Samples, at.Moved)
 	}
@@ -285,7 +293,10 @@ func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
 	var at placed
 	var err error
 	if l.placed {
-		at, err = l.in.resume(ctx, l.track.ID, l.config, l.stampOf(f), l.at)
+		l.turn(f)
+		s := l.stampOf(f)
+		l.in.hear(l.at.Session, s, f.Time+l.shift, l.arrival())
+		at, err = l.in.resume(ctx, l.track.ID, l.config, s, l.at)
 	} else {
 		at, err = l.in.place(ctx, l.track.ID, l.config, l.stampOf(f), l.arrival(), noProgramTime)
 	}
@@ -293,11 +304,26 @@ func (l *videoLane) begin(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.at, l.placed, l.dropped = at, true, false
+	if at.Early {
+		l.shift = at.Shift
+		l.passOver()
+		return nil
+	}
 	if err := l.openAt(ctx, at); err != nil || l.dropped {
 		return err
 	}
 	l.open.step = media.At(l.step, l.track.Timescale)
 	return nil
+}
+
+// turn lets the stream go on in the session that follows its own, where f begins a segment there.
+func (l *videoLane) turn(f *demux.Fragment) {
+	next, ok := l.continues(l.at, f.Time+l.shift, media.At(l.step, l.track.Timescale).Duration()/2)
+	if !ok || !f.Samples[0].Sync {
+		return
+	}
+	l.at, l.shift = next, next.Shift
+	l.lastSync, l.gop, l.equal, l.step = f.Time+l.shift, 0, 0, 0
 }
 
 func (l *videoLane) put(ctx context.Context, f *demux.Fragment) error {

@@ -15,6 +15,7 @@ const (
 	LeftPackets = "packets" // packets and frames of MPEG-TS that are missing or damaged
 	LeftTracks  = "tracks"  // of types that are not packaged, beside good ones
 	LeftUploads = "uploads" // of types that are not packaged
+	LeftDrift   = "drift"   // segments of an encoder whose clock is fast
 )
 
 // leftOut counts tracks or an upload that nothing is made of, and logs it once for files of this kind.

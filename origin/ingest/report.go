@@ -35,6 +35,7 @@ type InputReport struct {
 	Manifests  int       // playlists and MPDs that are known
 	Unlisted   bool      // HLS: playlists came, and none lists the newest segments
 	Restarts   []time.Time
+	Drift      Drift // of the encoder's clock
 	Tracks     []TrackReport
 	Synced     bool          // SyncOffset is known
 	Sync       time.Duration // start of the first audio's segments minus that of the first video's, usually
@@ -133,7 +134,7 @@ func (t *intake) report(r *InputReport, now time.Time) {
 	}
 	r.Sync, r.Synced = syncOf(r.Tracks, recent)
 	if in != nil {
-		r.Clock, r.Restarts = in.clock(), in.restarts()
+		r.Clock, r.Restarts, r.Drift = in.clock(), in.restarts(), in.drift()
 		r.Manifests, r.Unlisted = in.names.listing()
 	}
 }

@@ -32,12 +32,13 @@ type input struct {
 	feed    *feed
 	memo    memo // guarded by feed.mu; journaled as a note before it is used
 
-	fed    fedTracks
-	ends   ends
-	begins ring[time.Time]          // sessions but the first ever; guarded by feed.mu
-	sample *sample                  // the last file that was left out; guarded by feed.mu
-	aside  bool                     // what it sends fits none of its sessions: it has to be aligned; guarded by feed.mu
-	moving map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
+	courses map[int]*course // by ordinals of sessions; guarded by feed.mu
+	fed     fedTracks
+	ends    ends
+	begins  ring[time.Time]          // sessions but the first ever; guarded by feed.mu
+	sample  *sample                  // the last file that was left out; guarded by feed.mu
+	aside   bool                     // what it sends fits none of its sessions: it has to be aligned; guarded by feed.mu
+	moving  map[string]chan struct{} // of each track the last file that waits in move, closed at its end; guarded by feed.mu
 }
 
 // memo is what an input remembers over a restart of the server.
@@ -108,7 +109,8 @@ func (f *feed) utc() bool {
 }
 
 func newInput(channel string, number int, tl *timeline.Timeline, names *names, f *feed) *input {
-	in := &input{channel: channel, number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{}}
+	in := &input{channel: channel, number: number, tl: tl, names: names, feed: f, moving: map[string]chan struct{}{},
+		courses: map[int]*course{}}
 	if raw := tl.Noted(in.noteKey()); raw != nil && json.Unmarshal(raw, &in.memo) != nil {
 		in.memo = memo{} // costs a discontinuity, no more
 	}
@@ -130,6 +132,7 @@ type placed struct {
 
 	Session int   // ordinal
 	Moved   int64 // ticks by which Start is later than the source says, to be where the segment before ends
+	Early   bool  // there is no place for it: the encoder's clock is fast
 }
 
 // place maps the segment of track at s to UTC. pdt is asked, outside any lock and only when a new session has to begin
@@ -143,7 +146,7 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 	if !ok && in.apart(s, now) {
 		return placed{}, errApart
 	}
-	if have, joined := in.memo.Tracks[track]; !ok || (!joined || have != ordinal) && !in.merged(in.anchor(ordinal), now) {
+	if have, joined := in.memo.Tracks[track]; !ok || (!joined || !in.oneEncoder(have, ordinal)) && !in.merged(in.anchor(ordinal), now) {
 		var err error
 		if ordinal, start, err = in.move(ctx, track, c, s, now, pdt); err != nil {
 			return placed{}, err
@@ -156,21 +159,15 @@ func (in *input) place(ctx context.Context, track string, c *media.Config, s sta
 	if err := in.follow(ctx, a, s, false, start); err != nil {
 		return placed{}, err
 	}
-	if have, known := in.memo.Tracks[track]; !known || have != ordinal {
-		next := in.memo.copy()
-		next.Tracks[track] = ordinal
-		if err := in.remember(ctx, next); err != nil {
-			return placed{}, err
-		}
+	if last, has := in.tl.Last(track); !has || start > last.Start { // else it is sent again
+		in.measure(ordinal, s, start, now)
 	}
 	if in.onAxis(a) {
 		in.feed.placed[in.number-1] = now
 	}
 	p := placed{Start: start, Shift: start - s.Ticks, Locked: a.Kind == clockEpoch, Shared: in.merged(a, now), Session: ordinal,
 		Moved: start - a.utc(s, now)}
-	var err error
-	p.Part, err = in.part(ctx, track, c, start, s)
-	return p, err
+	return in.settle(ctx, track, c, s, p)
 }
 
 // resume maps the next segment of an endless stream whose beginning was placed at: the shift stays.
@@ -178,9 +175,25 @@ func (in *input) resume(ctx context.Context, track string, c *media.Config, s st
 	in.feed.mu.Lock()
 	defer in.feed.mu.Unlock()
 	at.Start = s.Ticks + at.Shift
+	return in.settle(ctx, track, c, s, at)
+}
+
+// settle finds the part of what was mapped, unless there is no place for it, and looks after the clock.
+func (in *input) settle(ctx context.Context, track string, c *media.Config, s stamp, p placed) (placed, error) {
+	if p.Early = in.early(track, p.Session, p.Start, s); p.Early {
+		return p, nil
+	}
+	if err := in.enter(ctx, track, p.Session); err != nil {
+		return placed{}, err
+	}
 	var err error
-	at.Part, err = in.part(ctx, track, c, at.Start, s)
-	return at, err
+	if p.Part, err = in.part(ctx, track, c, p.Start, s); err != nil {
+		return p, err
+	}
+	if p.Shared {
+		return p, nil // it would leave the other input's media behind
+	}
+	return p, in.steer(ctx, track, p.Session, p.Start, s)
 }
 
 func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.memo.First] }
@@ -196,12 +209,19 @@ func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time
 		past = max(past, have+1) // what an encoder sends that was restarted is in a newer session or none
 	}
 	joined = joined && have >= past
+	slack := slack(last, has, s)
+	if joined && has && !in.switches() {
+		if ordinal, start, ok = in.backward(have, s, slack, now); ok {
+			return ordinal, start, true
+		}
+	}
 	if has && joined && !in.switches() {
 		// What continues its own session stays in it, though another may have begun meanwhile.
 		start, ok = in.anchor(have).fits(s, last.End(), true, now)
 		ok = ok && s.near(start, now) && !in.leftBehind(have, s, start, now)
 		if ok && abs(media.At(start-last.End(), s.Scale).Duration()) <= s.length()/4 {
-			return have, start, true
+			ordinal, start = in.onward(have, start, s, slack, now)
+			return ordinal, start, true
 		}
 	}
 	for i := len(in.memo.Anchors) - 1; i >= 0; i-- {
@@ -214,12 +234,17 @@ func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time
 			break
 		}
 		own := joined && have == ordinal
-		start, ok = a.fits(s, last.End(), has && own, now)
+		if joined && !own && in.descends(have, ordinal) {
+			continue // its own session says where it goes on there
+		}
+		start, ok = in.usual(a, ordinal, own).fits(s, last.End(), has && own, now)
+		ok = ok && (own || media.At(start, s.Scale).Duration() >= a.Begin-slack)
 		ok = ok && (a.Kind == clockEpoch || s.near(start, now)) && (own || a.agrees(start, s.Scale, pdt))
 		if ok && has && (have != ordinal || last.Config != c) && start < last.End()-last.Duration/10 && a.Kind != clockEpoch && !in.merged(a, now) {
 			ok = false // the track has moved on already, or this is no copy but an encoder that began again
 		}
 		if ok {
+			ordinal, start = in.onward(ordinal, start, s, slack, now)
 			return ordinal, start, true
 		}
 	}
@@ -231,7 +256,7 @@ func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time
 func (in *input) leftBehind(have int, s stamp, start int64, now time.Time) bool {
 	newest := in.memo.Anchors[len(in.memo.Anchors)-1]
 	a := in.anchor(have)
-	if newest == a || newest.Kind == clockEpoch || a.Kind == clockEpoch {
+	if newest == a || newest.Follows != 0 || newest.Kind == clockEpoch || a.Kind == clockEpoch {
 		return false
 	}
 	since := media.At(s.Ticks, s.Scale).Duration() - newest.First
