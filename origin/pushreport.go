@@ -50,6 +50,8 @@ type reportedInput struct {
 	Manifests               int
 	LastWithoutCredentials  *time.Time
 	Restarts                []time.Time
+	ClockDriftMilliseconds  *int64
+	ClockDriftPPM           *int
 	AudioOffsetMilliseconds *int64
 	Tracks                  []reportedTrack
 	Advice                  []reportedAdvice
@@ -123,6 +125,13 @@ func reported(id channel.ID, report ingest.Report, now time.Time) pushReport {
 		if in.Synced {
 			ms := in.Sync.Milliseconds()
 			v.AudioOffsetMilliseconds = &ms
+		}
+		if in.Drift.Known {
+			ms := in.Drift.Gained.Milliseconds()
+			v.ClockDriftMilliseconds = &ms
+		}
+		if in.Drift.Rated {
+			v.ClockDriftPPM = &in.Drift.PPM
 		}
 		for _, at := range in.Restarts {
 			v.Restarts = append(v.Restarts, *instant(at))

@@ -99,3 +99,23 @@ func field(t *testing.T, w *httptest.ResponseRecorder, name string) string {
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &all))
 	return string(all[name])
 }
+
+func TestAPushReportAndAMetricTellHowAnEncodersClockGoes(t *testing.T) {
+	g := newRig(t, nil, endpointsOf(standard())...)
+	const metric = `headwater_ingest_clock_drift_seconds{channel="default/ch",input="1"}`
+	for k := range 400 { // 5000 ppm slow
+		require.Equal(t, http.StatusOK, g.put("video", k, 0))
+		g.at(g.now().Add(segmentLength + 10*time.Millisecond))
+		if k == 10 {
+			in := g.pushReport().Inputs[0]
+			require.Nil(t, in.ClockDriftMilliseconds)
+			require.Nil(t, in.ClockDriftPPM)
+			require.NotContains(t, g.admin(http.MethodGet, "/metrics").Body.String(), metric)
+		}
+	}
+	in := g.pushReport().Inputs[0]
+	require.InDelta(t, -3700, *in.ClockDriftMilliseconds, 200)
+	require.InDelta(t, -5000, *in.ClockDriftPPM, 50)
+	require.Contains(t, g.admin(http.MethodGet, "/metrics").Body.String(), metric+" -3.")
+	require.Equal(t, "clock_drift", in.Advice[0].Reason)
+}

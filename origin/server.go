@@ -85,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.Metrics.Register(&heads{s})
 	cfg.Metrics.Register(&inputs{s})
+	cfg.Metrics.Register(&clocks{s})
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -100,6 +101,27 @@ func (h *heads) Collect(out chan<- prometheus.Metric) {
 			if t.Config != nil {
 				age := h.s.cfg.Now().Sub(media.At(t.Last.End(), t.Timescale).UTC())
 				out <- prometheus.MustNewConstMetric(headAge, prometheus.GaugeValue, age.Seconds(), ch.ID.String(), t.ID)
+			}
+		}
+	}
+}
+
+// clocks shows at scrape time how the clocks of encoders go.
+type clocks struct{ s *Server }
+
+var clockDrift = prometheus.NewDesc("headwater_ingest_clock_drift_seconds",
+	"Time that the clock of an input's encoder has gained on the server's since its session began, negative where it lost it.",
+	[]string{"channel", "input"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c *clocks) Describe(ch chan<- *prometheus.Desc) { ch <- clockDrift }
+
+// Collect implements prometheus.Collector.
+func (c *clocks) Collect(out chan<- prometheus.Metric) {
+	for _, ch := range c.s.cfg.Channels.List() {
+		for i, d := range c.s.ingest.Drifts(ch.ID) {
+			if d.Known {
+				out <- prometheus.MustNewConstMetric(clockDrift, prometheus.GaugeValue, d.Gained.Seconds(), ch.ID.String(), strconv.Itoa(i+1))
 			}
 		}
 	}

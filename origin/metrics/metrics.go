@@ -53,7 +53,7 @@ func New(known func(channel.ID) bool) *Metrics {
 		"are counted together, as channel unknown, whatever they are answered: names that are guessed make no series.", "channel", "reason")
 	m.standby = counter("ingest_standby_total", "Uploads of the input that is not active, dropped.", "channel", "input")
 	m.left = counter("ingest_left_out_total", "What nothing was made of in uploads that were taken: packets and frames lost, tracks and uploads "+
-		"of types that are not packaged.", "channel", "what")
+		"of types that are not packaged, segments of encoders whose clocks are fast.", "channel", "what")
 	m.lag = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "headwater", Name: "ingest_lag_seconds",
 		Help: "Arrival of the newest segment after the UTC time at which its media ends."}, []string{"channel", "track"})
 	m.uploads = counter("ingest_requests_total", "Requests of encoders by status.", "status")

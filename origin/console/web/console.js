@@ -172,10 +172,19 @@ const inputColumns = [
 const seconds = (s) => +s.toFixed(2) + " s";
 const between = (s) => (s.Min === s.Max ? seconds(s.Usual) : seconds(s.Usual) + " (" + +s.Min.toFixed(2) + " to " + seconds(s.Max) + ")");
 
+
+// drift says how the encoder's clock goes against the server's.
+function drift(input) {
+  if (input.ClockDriftMilliseconds === null) return "\u2013";
+  const signed = (n) => (n > 0 ? "+" : "") + n;
+  return signed(input.ClockDriftMilliseconds) + " ms" + (input.ClockDriftPPM === null ? "" : " (" + signed(input.ClockDriftPPM) + " ppm)");
+}
+
 const pushedColumns = [
   { head: "Input", text: (t) => String(t.input.Input) },
   { head: "Track", text: (t) => t.Name },
   { head: "Clock", text: (t) => t.input.Clock },
+  { head: "Clock drift", text: (t) => drift(t.input), number: true },
   { head: "Last minute", text: (t) => bitrate(t.Bitrate), number: true },
   { head: "Segments", text: (t) => between(t.SegmentSeconds), number: true },
   { head: "Key frames", text: (t) => (t.KeyFrameSeconds ? between(t.KeyFrameSeconds) : "\u2013"), number: true },
