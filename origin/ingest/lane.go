@@ -64,7 +64,7 @@ func (l *fileLane) begin(ctx context.Context, f *demux.Fragment) error {
 		return err
 	}
 	l.from = f.Time
-	if p := l.push; p.hls() && !p.timed {
+	if l.hls() && !l.timed {
 		l.in.listed(at, l.name, l.track.Timescale, now)
 	}
 	if at.Early {
