@@ -263,7 +263,7 @@ func (l *fileLane) continues(at placed, start int64, slack time.Duration) (next 
 		return at, false
 	}
 	a, b := in.anchor(at.Session), in.anchor(ordinal)
-	if media.At(start, l.track.Timescale).Duration() < b.Cut-slack {
+	if start < media.FromDuration(b.Cut-slack).Round(l.track.Timescale) { // to the tick at which audio is cut
 		return at, false
 	}
 	next = at

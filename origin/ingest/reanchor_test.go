@@ -295,3 +295,37 @@ func TestStreamsWithoutAnEndGoOnTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestATransportStreamWhoseClockDriftsAndWrapsStaysAtTheLiveEdge(t *testing.T) {
+	for _, rate := range []float64{0.985, 1.015} {
+		for _, gop := range []int{25, 50} {
+			t.Run(fmt.Sprintf("at %v times its speed, with GOPs of %d pictures", rate, gop), func(t *testing.T) {
+				bubble(t, func(t *testing.T, g *rig) {
+					p := newProgramme(t, gop)
+					p.zero = wrap33 - 200*90_000 - 7
+					send, end := g.stream(1, "live.ts")
+					const piece = 0.2
+					for at := 0.0; at < 600; at += piece {
+						time.Sleep(time.Duration(piece * 1e9 / rate))
+						send(p.seconds(at, at+piece))
+					}
+					last := g.segments("live-v")
+					late := time.Since(media.At(last[len(last)-1].End(), 90_000).UTC())
+					require.LessOrEqual(t, late, maxDrift+3*time.Second)
+					require.GreaterOrEqual(t, late, -maxDrift-time.Second)
+					require.Equal(t, http.StatusOK, end(errEOF))
+					require.GreaterOrEqual(t, g.tl.State().Parts, 3)
+					g.together("live-v", "live-a")
+					short := 0
+					for _, s := range g.segments("live-v") {
+						if s.Duration != 2*90_000 {
+							short++
+						}
+					}
+					require.LessOrEqual(t, short, g.tl.State().Parts, "where parts begin, and at the end")
+					g.clean()
+				})
+			})
+		}
+	}
+}
