@@ -5,6 +5,10 @@ import "headwater/packager/media"
 // offGrid is the share of a step (one in offGrid) by which a video segment may start beside the grid.
 const offGrid = 8
 
+// mostApart is by how much numbers may lie further apart than the media between them has slots: one follows the other, and both
+// may be cut short.
+const mostApart = 3
+
 // patience is how many audio segments of a part wait for video to say where the grid lies.
 const patience = 4
 
@@ -145,12 +149,13 @@ const (
 // judge says whether number n suits a segment of tr. on is false when the segment does not lie on the grid.
 func (s *state) judge(p *plan, tr *track, seg media.Segment, n int64, on bool) verdict {
 	before, after := p.neighbours(tr, seg.Start)
-	floor, contiguous, same := tr.gone.number, false, false
+	floor, contiguous, same, apart := tr.gone.number, false, false, false
 	if before != nil {
 		floor = max(floor, before.Number)
 		gap := seg.Start - before.End()
 		contiguous = before.Part == seg.Part && gap < p.grid.Step.Round(tr.Timescale)/2
 		same = before.Part == seg.Part && gap < p.grid.Step.Round(tr.Timescale)/offGrid
+		apart = n-before.Number > max(0, gap)/max(1, p.grid.Step.Round(tr.Timescale))+mostApart
 	}
 	late := after != nil || tr.gone.before(seg.Start)
 	switch {
@@ -168,6 +173,8 @@ func (s *state) judge(p *plan, tr *track, seg media.Segment, n int64, on bool) v
 		return leaves
 	case n > floor+1 && contiguous:
 		return leaves // nothing is missing, so this is not a gap: the segment before is longer than a slot
+	case apart:
+		return leaves // segments are shorter than they were: a playlist cannot leave out what was never between the two
 	}
 	return fits
 }

@@ -465,3 +465,22 @@ func TestNumbersGoOnAfterEverythingExpired(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEncoderThatComesBackWithSegmentsOfAnotherLengthLeavesNoHoleInTheNumbers(t *testing.T) {
+	for _, lengths := range [][2]int{{4, 2}, {2, 4}, {6, 1}, {2, 2}} {
+		w := newWorld(t, Options{})
+		w.track("v", media.Video, 90000)
+		w.part(media.At(at(0), 90000))
+		last := int64(0)
+		for s := 0; s < 60; s += lengths[0] {
+			last = w.must("v", at(float64(s)), at(float64(s+lengths[0])))
+		}
+		gap := 24 // seconds, of which nothing is there
+		w.part(media.At(at(float64(60+gap)), 90000))
+		first := w.must("v", at(float64(60+gap)), at(float64(60+gap+lengths[1])))
+		require.Greater(t, first, last, "%v", lengths)
+		require.LessOrEqual(t, first, last+1+int64(gap/min(lengths[0], lengths[1])), "%v: no more numbers are missing than segments", lengths)
+		require.Equal(t, first+1, w.must("v", at(float64(60+gap+lengths[1])), at(float64(60+gap+2*lengths[1]))))
+		require.Equal(t, lengths[0] != lengths[1], w.tl.State().Counted)
+	}
+}
