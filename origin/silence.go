@@ -51,6 +51,9 @@ func (s silences) look(server *Server) {
 				delete(s, source{id, i + 1})
 				continue
 			}
+			if st.Heard[1-i].IsZero() {
+				continue // there is no other one
+			}
 			s.note(log.With("input", i+1), source{id, i + 1}, last, silent(last), old(last), "input is quiet, the other one goes on", "input is fed again")
 		}
 	}
