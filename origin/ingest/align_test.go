@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -324,6 +325,39 @@ func TestInputsWithOtherDateTimesThatAreSwitchedByHandLoseASegmentAtMost(t *test
 		require.Equal(t, 6, g.tl.State().Parts)
 		require.GreaterOrEqual(t, len(g.segments("v")), 60-5)
 		require.Zero(t, g.counted("rejected conflict"))
+		g.clean()
+	})
+}
+
+func TestAnInputThatWasAnchoredAnewIsMergedWithTheOtherOneAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		d := newDated(t, g)
+		run := func(segs int, inputs ...int) {
+			for range segs {
+				d.next()
+				for _, input := range inputs {
+					d.upload(input, false)
+				}
+				d.n++
+			}
+		}
+		run(10, 1, 2)
+		d.started = d.started.Add(3 * time.Second) // both playlists say that media is later than it was
+		run(40, 1, 2)
+		require.Equal(t, 1, g.tl.State().Parts, "while both feed it none is moved alone")
+		run(60, 1)
+		require.Equal(t, 2, g.tl.State().Parts)
+		require.Less(t, g.edge("v").Abs(), 100*time.Millisecond)
+
+		d.names[2] = slices.Repeat([]string{"x"}, len(d.names[2])+60) // it went on, and nobody saw it
+		run(10, 1, 2)
+		run(10, 2)
+		require.Equal(t, 2, d.active())
+		require.Equal(t, 2, g.tl.State().Parts, "it takes over without a discontinuity")
+		segs := g.segments("v")
+		for i := len(segs) - 25; i < len(segs); i++ {
+			require.Equal(t, segs[i-1].End(), segs[i].Start)
+		}
 		g.clean()
 	})
 }

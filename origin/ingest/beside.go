@@ -24,7 +24,7 @@ func (p *push) beside(ctx context.Context, f *demux.Fragment) error {
 	}
 	l := p.lanes[f.Track]
 	if l == nil {
-		variant, muxed := p.variant(ctx), !p.init.Alone(f.Track)
+		variant, muxed := p.variant(ctx), p.severed(f.Track)
 		if turn == filling && !p.interchangeable(trackID(variant, f.Track, muxed), f.Track) {
 			p.standsBy()
 			return nil
@@ -61,6 +61,7 @@ type besideLane struct {
 	*push
 	track  media.Track
 	config *media.Config
+	waited bool // for media on its clock, which did not come
 }
 
 func (l *besideLane) add(ctx context.Context, f *demux.Fragment) error {
@@ -97,12 +98,13 @@ func (l *besideLane) place(ctx context.Context, f *demux.Fragment) (at placed, o
 		if at, ok = l.in.placeBeside(l.stampOf(f), now); ok {
 			return at, true, nil
 		}
-		if !l.init.Alone(f.Track) {
+		if l.waited || l.severed(f.Track) {
 			return at, false, nil
 		}
 		select {
 		case <-changed:
 		case <-timer.C:
+			l.waited = true
 			return at, false, nil
 		case <-ctx.Done():
 			return at, false, ctx.Err()
@@ -124,6 +126,9 @@ func (in *input) placeBeside(s stamp, now time.Time) (at placed, ok bool) {
 			continue
 		}
 		start := a.utc(s, now)
+		if a.Follows != 0 && media.At(start, s.Scale).Duration() < a.Begin {
+			continue
+		}
 		if !s.near(start, now) || a.Kind != clockEpoch && abs(s.lag(start, now)-a.Lag) > lateJoin {
 			continue
 		}

@@ -56,7 +56,7 @@ type patientBody struct {
 // sets its own for the next request.
 func (h *Handler) body(w http.ResponseWriter, r *http.Request, id channel.ID) *patientBody {
 	b := &patientBody{r: r.Body, ctl: http.NewResponseController(w), ctx: r.Context(), idle: h.opt.Idle, limit: h.opt.MaxUpload}
-	if t := h.taking(id); t != nil {
+	if t := h.known(id); t != nil {
 		l := t.gate.inForce()
 		b.gate, b.idle, b.limit = &t.gate, l.Idle, l.Upload
 	}

@@ -240,6 +240,7 @@ func (t *intake) takes(p *push, merges bool, now time.Time) (ok bool, s Switch) 
 	if c.active != 0 {
 		s = Switch{Time: now, From: c.active, To: input, Reason: c.why(input, preferred, merges, !t.over[c.active-1].IsZero(), now, patience)}
 		if s.Reason == "" {
+			c.yields = false // the reason is gone for which it was to give way
 			return false, s
 		}
 		if c.feeds[c.active-1] > 0 && !merges && now.Sub(c.last) < patience {
@@ -308,6 +309,9 @@ func (t *intake) falters(input int, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.choice.since[input-1] = now
+	if t.choice.active != input {
+		t.choice.yields = false // it is not taken over from yet
+	}
 }
 
 // fills notes that media of the other input stands beside that of the active one.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -319,4 +320,30 @@ func TestATrackOfLongFilesIsNotMissing(t *testing.T) {
 		}
 		require.Empty(t, p.switched())
 	})
+}
+
+func TestAnInputThatNeedNotGiveWayAnyMoreGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		p := newPair(t, g)
+		p.push(5, 1, 2)
+		p.push(5, 2)
+		p.push(5, 1, 2) // input 1 is steady after one more
+		time.Sleep(1500 * time.Millisecond)
+		from, to := p.times(2)
+		send, end := g.stream(2, fmt.Sprintf("v/%d.cmfv", p.n)) // a slow upload
+		send(p.video.seconds(from, from+1))
+		time.Sleep(600 * time.Millisecond)
+		p.picture(1)
+		p.sound(1)
+		require.True(t, g.h.known(chID).choice.yields)
+		require.NotEqual(t, 200, g.request(http.MethodPut, 1, "v/0.cmfv", strings.NewReader("styp no media")).Code)
+		send(p.video.seconds(from+1, to))
+		require.Equal(t, 200, end(errEOF))
+		before := len(g.segments("v"))
+		p.sound(2)
+		p.n++
+		p.push(2, 2, 1)
+		require.Equal(t, 2, p.active(), "input 1 has to be steady anew")
+		require.Len(t, g.segments("v"), before+2, "nothing of input 2 is left out meanwhile")
+	}, preferring(1))
 }

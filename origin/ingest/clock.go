@@ -95,7 +95,7 @@ type stamp struct {
 	Usual           time.Duration // longest of the channel's segments now, 0 when not known: Duration may be that of a chunk
 	Headed          bool          // of an endless upload that began with its header, as that of an encoder that begins
 	File            bool          // of an upload that is one segment
-	Filling         bool          // of an input that is not the active one, whose clock is UTC too
+	Filling         bool          // of an input that is not the active one and fills what that lacks
 	Past            int           // ordinals below this are of sessions that it is known not to be of
 }
 

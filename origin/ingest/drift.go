@@ -293,9 +293,7 @@ func (in *input) drift() (d Drift) {
 
 // Drifts returns how the clocks of the encoders at both inputs of a channel go.
 func (h *Handler) Drifts(id channel.ID) (all [2]Drift) {
-	h.mu.Lock()
-	t := h.channels[id]
-	h.mu.Unlock()
+	t := h.known(id)
 	if t == nil {
 		return all
 	}

@@ -65,6 +65,23 @@ var endings = map[string]func(g *rig, input int, half bool){
 		}
 		require.Equal(g.tb, http.StatusOK, end(errEOF))
 	},
+	"the playlists of segments of MPEG-TS": func(g *rig, input int, half bool) {
+		renditions := []*programme{newProgramme(g.tb.(*testing.T), 50), newProgramme(g.tb.(*testing.T), 50)}
+		for n := range 5 {
+			time.Sleep(2 * time.Second)
+			for i, p := range renditions {
+				p.out.Reset()
+				p.tables()
+				name := fmt.Sprintf("v%d_%d.ts", i, n)
+				g.upload(input, name, p.seconds(float64(2*n), float64(2*n+2)))
+				list := listing(time.Time{}, "", name)
+				if n == 4 && (i == 0 || !half) {
+					list = append(list, endlist...)
+				}
+				g.upload(input, fmt.Sprintf("v%d.m3u8", i), list)
+			}
+		}
+	},
 	"an mfra after its stream": func(g *rig, input int, half bool) {
 		v := video(50)
 		send, end := g.stream(input, "x.isml/Streams(1)")

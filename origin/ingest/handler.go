@@ -181,7 +181,7 @@ func (h *Handler) allowed(r *http.Request, id channel.ID, by access.Door) error 
 	if err != nil {
 		return err
 	}
-	if t := h.taking(id); t != nil {
+	if t := h.known(id); t != nil {
 		t.gate.adopt(h.limitsOf(ch))
 	}
 	return h.encoders.Check(r, ch, by)

@@ -19,8 +19,8 @@ import (
 	"headwater/storage"
 )
 
-// intake is the ingest side of one channel: two inputs, one of which is active. Where the clocks of both are UTC, the other
-// one fills what the active one lacks.
+// intake is the ingest side of one channel: two inputs, one of which is active (choice.go). Where the clocks of both are UTC or
+// they are on one axis of programme date-times, the other one fills what the active one lacks.
 type intake struct {
 	id      channel.ID
 	channel atomic.Pointer[channel.Channel] // settings as of the last request

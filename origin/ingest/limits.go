@@ -202,19 +202,12 @@ func (h *Handler) enter(r *http.Request, id channel.ID) (leave func(), err error
 	if r.Method == http.MethodPut || r.Method == http.MethodPost {
 		t, err = h.intake(context.WithoutCancel(r.Context()), id)
 	} else {
-		t = h.taking(id)
+		t = h.known(id)
 	}
 	if t == nil {
 		return func() {}, err
 	}
 	return t.gate.enter(time.Now())
-}
-
-// taking returns the ingest side of a channel, nil when nothing was pushed to it.
-func (h *Handler) taking(id channel.ID) *intake {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.channels[id]
 }
 
 // overLimit refuses a request unread that exceeds a limit of its channel.
@@ -223,7 +216,7 @@ func (h *Handler) overLimit(w http.ResponseWriter, r *http.Request, id channel.I
 	_ = http.NewResponseController(w).SetReadDeadline(now.Add(refusedGrace))
 	reason := reply.Describe(r.Context(), err).Reason
 	h.seen.Rejected(id, reason)
-	switch t := h.taking(id); {
+	switch t := h.known(id); {
 	case t == nil:
 	case t.gate.tells(err.key, now):
 		t.reject(input, refusal(name, reason, err, h.opt.Now()))

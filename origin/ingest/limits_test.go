@@ -225,7 +225,7 @@ func TestAPieceOfAGrowingFileCountsOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {
 		v := video(50)
 		g.accept("x.mp4", v.init(t))
-		g.h.taking(chID).gate.took = flow{}
+		g.h.known(chID).gate.took = flow{}
 		body := v.seconds(0, 2)
 		r := httptest.NewRequest(http.MethodPut, "/", bytes.NewReader(body))
 		r.URL = &url.URL{Path: "/x.mp4"}
@@ -233,7 +233,7 @@ func TestAPieceOfAGrowingFileCountsOnce(t *testing.T) {
 		w := httptest.NewRecorder()
 		g.handler(1).ServeHTTP(w, r)
 		require.Equal(t, http.StatusOK, w.Code)
-		require.Equal(t, len(body), g.h.taking(chID).gate.took.n)
+		require.Equal(t, len(body), g.h.known(chID).gate.took.n)
 		g.h.joins.mu.Lock()
 		for _, j := range g.h.joins.open {
 			_ = j.in.Close()

@@ -117,6 +117,9 @@ func (in *input) reanchor(ctx context.Context, ordinal int, s shift) error {
 	c := in.course(ordinal)
 	lag, _ := c.arrival.now()
 	a := in.anchor(ordinal).shifted(s, ordinal, lag)
+	if in.onAxis(in.anchor(ordinal)) {
+		a.Axis = in.feed.now.Axis + 1
+	}
 	if ppm, rated := c.arrival.rate(); rated {
 		a.PPM = &ppm
 	}
@@ -246,6 +249,14 @@ func (in *input) enter(ctx context.Context, track string, ordinal int) error {
 			return err
 		}
 		in.tellBreak(ctx, slog.LevelWarn, discontinuity, a.drifted(), at)
+		if a.Axis != 0 {
+			f := in.feed.now
+			f.Axis = a.Axis
+			in.feed.placed, in.feed.marks, in.feed.skew = [2]time.Time{}, [2]landmark{}, 0
+			if err := in.feed.set(ctx, in.tl, f); err != nil {
+				return err
+			}
+		}
 	}
 	next := in.memo.copy()
 	next.Tracks[track] = ordinal

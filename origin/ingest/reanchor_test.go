@@ -329,3 +329,21 @@ func TestATransportStreamWhoseClockDriftsAndWrapsStaysAtTheLiveEdge(t *testing.T
 		}
 	}
 }
+
+func TestMetadataLiesBesideItsPicturesWhereTheClockIsAnchoredAnew(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		v, a := video(50), audio()
+		g.inits(v, a)
+		checked := 0
+		g.stalling(v, a, 5*time.Second, 60, func(n int) {
+			in := g.h.known(chID).inputs[1]
+			segs := g.segments("v")
+			at, ok := in.placeBeside(stamp{Ticks: int64(2*n) * 1000, Duration: 1000, Scale: 1000}, time.Now())
+			require.True(t, ok)
+			require.InDelta(t, 0, media.At(at.Start, 1000).Sub(media.At(segs[len(segs)-1].Start, v.scale)).Duration(), 1e6, "segment %d", n)
+			checked++
+		})
+		require.Len(t, g.h.known(chID).inputs[1].memo.Anchors, 2)
+		require.Positive(t, checked)
+	})
+}

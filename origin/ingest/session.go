@@ -199,8 +199,8 @@ func (in *input) settle(ctx context.Context, track string, c *media.Config, s st
 func (in *input) anchor(ordinal int) anchor { return in.memo.Anchors[ordinal-in.memo.First] }
 
 // find returns the newest session that s fits, and where it starts in it. pdt is the programme date-time of s, zero when
-// it is not known. When the other input fed the timeline until now, only clocks that are UTC go on: two encoders agree on
-// nothing else.
+// it is not known. When the other input fed the timeline until now, only clocks that are UTC go on, and sessions on the axis of
+// programme date-times that it was fed on: two encoders agree on nothing else.
 func (in *input) find(track string, c *media.Config, s stamp, pdt, now time.Time) (ordinal int, start int64, ok bool) {
 	last, has := in.tl.Last(track)
 	have, joined := in.memo.Tracks[track]
@@ -302,6 +302,7 @@ func (in *input) begin(ctx context.Context, track string, s stamp, pdt, now time
 	if err := in.remember(ctx, next); err != nil {
 		return 0, 0, err
 	}
+	in.aside, in.sample = false, nil
 	if len(next.Anchors) > 1 || next.First > 0 {
 		in.begins.add(now, keptBegins)
 	}

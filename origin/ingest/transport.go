@@ -105,11 +105,15 @@ func (p *push) tsFile(ctx context.Context, data []byte) error {
 		p.brings(frags[i].Track, now)
 	}
 	turn := p.claim(ctx, false, now)
+	if err := p.goesOn(ctx, turn == active, now); err != nil {
+		return err
+	}
 	if turn == standby {
 		return p.tsLeave(ctx, frags)
 	}
 	p.filling.Store(turn == filling)
 	variant := p.variant(ctx)
+	p.in.ends.hear(variant, p.name, now)
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for i := range frags {
 		p.lastLonger(ctx, &frags[i])
