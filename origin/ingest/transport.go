@@ -25,9 +25,12 @@ func (p *push) ts(ctx context.Context, r io.Reader) error {
 	}
 	s := &spool{limit: p.limits.Fragment, now: p.now}
 	tee := io.TeeReader(r, s)
-	endless, err := false, error(nil)
+	endless, err, held := false, error(nil), time.Duration(0)
 	if p.lasting {
-		endless, err = demux.Outlasts(tee, func(length time.Duration) bool { return p.outlasts(length, s) })
+		endless, err = demux.Outlasts(tee, func(length time.Duration) bool {
+			held = length
+			return p.outlasts(length, s)
+		})
 	}
 	if err == nil && !endless {
 		_, err = io.Copy(io.Discard, tee)
@@ -38,7 +41,7 @@ func (p *push) ts(ctx context.Context, r io.Reader) error {
 	case err != nil:
 		return fmt.Errorf("%s: reading MPEG-TS: %w", p.name, err)
 	case endless:
-		return p.tsStream(ctx, &replay{spool: s, rest: r, held: p.held})
+		return p.tsStream(ctx, &replay{spool: s, rest: r, held: p.held, lead: s.lead(held)})
 	case len(s.data) == 0:
 		return nil // a probe of the URL, or a file that an encoder opens to write to it in another upload
 	}
@@ -180,7 +183,7 @@ func (p *push) tsStream(ctx context.Context, body *replay) error {
 	defer p.closeAll(ctx, false) //nolint:errcheck // dropping does not fail
 	for {
 		ev, err := r.Next()
-		p.came, p.pictured = body.at, r.HasVideo()
+		p.came, p.pictured = body.arrived(), r.HasVideo()
 		switch {
 		case errors.Is(err, io.EOF):
 			return p.closeAll(ctx, !p.covered(p.in.number, p.now()))
@@ -249,6 +252,20 @@ func (s *spool) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// leastLead: what an encoder had ready when it began is not told from how unevenly it sends.
+const leastLead = time.Second
+
+// lead returns how much of what was kept, which has so much media, the encoder had ready when it began: one that relays a live
+// stream has looked at some seconds of it first, which lie in the past.
+func (s *spool) lead(length time.Duration) time.Duration {
+	if n := len(s.marks); n > 0 {
+		if lead := length - s.marks[n-1].at.Sub(s.marks[0].at); lead >= leastLead {
+			return lead
+		}
+	}
+	return 0
+}
+
 // replay reads a body of which the beginning was kept.
 type replay struct {
 	*spool
@@ -256,6 +273,15 @@ type replay struct {
 	held *share
 	off  int
 	at   time.Time // when what was read last came; zero: now
+	lead time.Duration
+}
+
+// arrived returns when what was read last came, or would have come if it had been sent when it was made; zero: now.
+func (r *replay) arrived() time.Time {
+	if r.at.IsZero() {
+		return r.at
+	}
+	return r.at.Add(-r.lead)
 }
 
 func (r *replay) Read(b []byte) (int, error) {

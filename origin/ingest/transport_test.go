@@ -415,3 +415,22 @@ func TestFFmpegSendsAnEndlessTransportStream(t *testing.T) {
 		require.Zero(t, g.counted("left packets"))
 	})
 }
+
+func TestARelayThatHadSomeSecondsReadyWhenItBeganIsNotAheadOfTime(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		began := time.Now()
+		p := newProgramme(t, 50)
+		send, end := g.stream(1, "relay.ts")
+		send(p.seconds(0, 5)) // what it looked at before it began to send
+		p.flow(send, 5, 75)
+		vs := g.segments("relay-v")
+		require.InDelta(t, -5, startOf(vs[0], 90_000).Sub(began).Seconds(), 0.3, "it is of the past")
+		newest := media.At(vs[len(vs)-1].End(), 90_000).UTC()
+		require.Less(t, time.Until(newest), 300*time.Millisecond)
+		require.Zero(t, g.counted("left drift"))
+		require.Equal(t, http.StatusOK, end(errEOF))
+		require.Equal(t, 1, g.tl.State().Parts)
+		g.together("relay-v", "relay-a")
+		g.clean()
+	})
+}
