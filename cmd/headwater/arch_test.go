@@ -38,6 +38,7 @@ var (
 		"packager/mpegts": {"packager", "packager/media", "packager/cmaf"},
 
 		"origin":                 {"origin/...", "auth/...", "storage", "packager", "packager/media"},
+		"origin/container":       {"storage"},
 		"origin/reply":           {"origin/channel", "origin/timeline", "origin/ingest/demux", "auth", "storage", "packager"},
 		"origin/metrics":         {"origin/channel", "storage"},
 		"origin/channel":         {"auth/...", "storage", "packager", "packager/media"},
@@ -93,6 +94,7 @@ var (
 		"packager":          {"packager/..."},
 		"origin":            {"origin/...", "storage/...", "packager/..."},
 		"origin/channel":    {"storage/mem", "storage/fs"},
+		"origin/container":  {"storage/mem"},
 		"origin/timeline":   {"storage/mem", "storage/fs"},
 		"origin/ingest":     {"storage/mem", "storage/fs"},
 		"origin/playback":   {"storage/mem", "storage/fs"},
