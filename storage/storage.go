@@ -55,10 +55,20 @@ type Object struct {
 	}
 }
 
+// Growing reads what an Upload has written so far. Beyond that ReadAt returns io.EOF with what there is. It is good until it is
+// closed, also after the upload has ended.
+type Growing interface {
+	io.ReaderAt
+	io.Closer
+}
+
 // Upload is an object on its way in. Nothing of it is visible until Commit returns nil; a replaced object stays whole
-// until then. Exactly one of Commit and Abort ends an upload; Abort after either is a no-op. Not for concurrent use.
+// until then. Exactly one of Commit and Abort ends an upload; Abort after either is a no-op. Not for concurrent use, save for
+// what Follow returned.
 type Upload interface {
 	io.Writer
+	// Follow opens what has been written, and will be, for reading; ErrClosed after the end.
+	Follow() (Growing, error)
 	// Commit makes the object durable and visible at once. On error nothing has changed.
 	Commit(ctx context.Context) (Info, error)
 	// Abort drops what was written.

@@ -218,6 +218,11 @@ func (u *storeUpload) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+func (u *storeUpload) Follow() (Growing, error) {
+	g, err := u.up.Follow()
+	return g, failure("follow", u.key, err)
+}
+
 func (u *storeUpload) Commit(ctx context.Context) (Info, error) {
 	info, err := u.up.Commit(ctx)
 	err = failure("put", u.key, err)

@@ -58,6 +58,18 @@ func (u *upload) Write(p []byte) (int, error) {
 	return n, u.err
 }
 
+// Follow opens the file once more: it stays the same file when it is renamed or removed.
+func (u *upload) Follow() (storage.Growing, error) {
+	if u.ended {
+		return nil, fmt.Errorf("%w: upload has ended", storage.ErrClosed)
+	}
+	f, err := u.engine.root.Open(u.temp)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return f, nil
+}
+
 func (u *upload) Commit(ctx context.Context) (storage.Info, error) {
 	if u.ended {
 		return storage.Info{}, fmt.Errorf("%w: upload has ended", storage.ErrClosed)

@@ -55,8 +55,10 @@ func (e *Engine) Caps() storage.Caps { return storage.Caps{Name: "mem"} }
 type upload struct {
 	engine *Engine
 	info   storage.Info
-	data   []byte
 	ended  bool
+
+	mu   sync.Mutex // of data, which is read while it grows
+	data []byte
 }
 
 // Create begins an object.
@@ -71,9 +73,31 @@ func (u *upload) Write(p []byte) (int, error) {
 	if u.ended {
 		return 0, fmt.Errorf("%w: upload has ended", storage.ErrClosed)
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.data = append(u.data, p...)
 	return len(p), nil
 }
+
+// Follow reads what has been written.
+func (u *upload) Follow() (storage.Growing, error) {
+	if u.ended {
+		return nil, fmt.Errorf("%w: upload has ended", storage.ErrClosed)
+	}
+	return growing{u}, nil
+}
+
+// growing reads an upload's bytes, which stay when it has ended.
+type growing struct{ *upload }
+
+func (g growing) ReadAt(p []byte, at int64) (int, error) {
+	g.mu.Lock()
+	data := g.data
+	g.mu.Unlock()
+	return bytes.NewReader(data).ReadAt(p, at)
+}
+
+func (growing) Close() error { return nil }
 
 func (u *upload) Commit(ctx context.Context) (storage.Info, error) {
 	if u.ended {
@@ -90,7 +114,7 @@ func (u *upload) Commit(ctx context.Context) (storage.Info, error) {
 	return cloneInfo(u.info), nil
 }
 
-func (u *upload) Abort() { u.ended, u.data = true, nil }
+func (u *upload) Abort() { u.ended = true }
 
 // body lets an object's bytes be closed, which does nothing.
 type body struct{ *bytes.Reader }

@@ -26,6 +26,7 @@ func RunDriver(t *testing.T, open func(t *testing.T) Engine) {
 		{"a body can be read from anywhere and is a file if the engine says so",
 			func(t *testing.T, e Engine) { sharedBody(t, e.Driver) }},
 		{"an upload is invisible until it is committed", invisible},
+		{"an upload can be read while it is written, and to its end afterwards", follow},
 		{"an upload ends once", endsOnce},
 		{"a reader that fails half way never replaces an object", readerFails},
 		{"an open object survives its deletion and replacement", openSurvives},
@@ -70,6 +71,37 @@ func roundTrip(t *testing.T, e Engine) {
 	}
 	requireAbsent(t, e.Driver, key("none"))
 	requireAbsent(t, e.Driver, storage.Key{Container: "other", Path: "empty"})
+}
+
+func follow(t *testing.T, e Engine) {
+	ctx := context.Background()
+	read := func(g storage.Growing, at int64) string {
+		b := make([]byte, 100)
+		n, err := g.ReadAt(b, at)
+		require.ErrorIs(t, err, io.EOF)
+		return string(b[:n])
+	}
+	for _, end := range []func(storage.Upload){
+		func(up storage.Upload) { _, err := up.Commit(ctx); require.NoError(t, err) },
+		func(up storage.Upload) { up.Abort() },
+	} {
+		up, err := e.Driver.Create(ctx, key("growing"), attrs(1))
+		require.NoError(t, err)
+		g, err := up.Follow()
+		require.NoError(t, err)
+		require.Empty(t, read(g, 0))
+		for i, part := range []string{"one", "two"} {
+			_, err = up.Write([]byte(part))
+			require.NoError(t, err)
+			require.Equal(t, part, read(g, int64(3*i)))
+		}
+		end(up)
+		put(t, e.Driver, key("growing"), storage.Attrs{}, []byte("another"))
+		require.Equal(t, "onetwo", read(g, 0))
+		require.NoError(t, g.Close())
+		_, err = up.Follow()
+		require.ErrorIs(t, err, storage.ErrClosed)
+	}
 }
 
 func replace(t *testing.T, e Engine) {
