@@ -39,6 +39,7 @@ var (
 
 		"origin":                 {"origin/...", "auth/...", "storage", "packager", "packager/media"},
 		"origin/container":       {"storage"},
+		"origin/inflight":        {"storage"},
 		"origin/reply":           {"origin/channel", "origin/timeline", "origin/ingest/demux", "auth", "storage", "packager"},
 		"origin/metrics":         {"origin/channel", "storage"},
 		"origin/channel":         {"auth/...", "storage", "packager", "packager/media"},
@@ -95,6 +96,7 @@ var (
 		"origin":            {"origin/...", "storage/...", "packager/..."},
 		"origin/channel":    {"storage/mem", "storage/fs"},
 		"origin/container":  {"storage/mem"},
+		"origin/inflight":   {"storage/mem", "storage/fs"},
 		"origin/timeline":   {"storage/mem", "storage/fs"},
 		"origin/ingest":     {"storage/mem", "storage/fs"},
 		"origin/playback":   {"storage/mem", "storage/fs"},

@@ -133,4 +133,5 @@ type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error)                  { return len(p), nil }
 func (nowhere) Commit(context.Context) (storage.Info, error) { return storage.Info{}, nil }
+func (nowhere) Follow() (storage.Growing, error)             { return nil, storage.ErrClosed }
 func (nowhere) Abort()                                       {}
