@@ -1,6 +1,6 @@
 // Package storage keeps bytes under keys, and an append-only journal per stream of records.
 //
-// Store is the concrete type that the rest of Headwater uses; Driver and Journal are the small contracts that an engine
+// Store is the concrete type that the rest of Headwater uses; Driver, Index and Journal are the small contracts that an engine
 // implements, each with a conformance suite in storagetest. It knows nothing of media, HTTP or who may do what.
 package storage
 
@@ -93,6 +93,13 @@ type Driver interface {
 	// path. Iteration ends after the first error.
 	List(ctx context.Context, container, prefix, after string) iter.Seq2[Info, error]
 	Caps() Caps
+}
+
+// Index is what an engine implements for containers in which every object has attributes and that may hold millions.
+type Index interface {
+	// Attributed is Driver.List for the objects that have attributes. What it costs depends on how many are yielded, not on
+	// how many there are.
+	Attributed(ctx context.Context, container, prefix, after string) iter.Seq2[Info, error]
 }
 
 // Position is a place in a stream of the journal. Positions grow by one per record, from 1.

@@ -29,7 +29,7 @@ func CleanPath(path string) (string, error) {
 	}
 	for element := range strings.SplitSeq(path, "/") {
 		if element == "." || element == ".." {
-			return "", fmt.Errorf("%w: a path has no element . or ..", ErrInvalid)
+			return "", fmt.Errorf("%w: a path has neither . nor .. as a folder or name", ErrInvalid)
 		}
 		if strings.ContainsFunc(element, func(c rune) bool { return !pathRune(c) }) {
 			return "", fmt.Errorf("%w: a path has letters, digits and . _ - ~ = : only", ErrInvalid)

@@ -71,10 +71,11 @@ type Engine struct {
 	dropped  atomic.Uint64 // counts attribute candidates that were dropped, see attrs.go
 }
 
-// Engine implements both contracts.
+// Engine implements all contracts.
 var (
 	_ storage.Driver  = (*Engine)(nil)
 	_ storage.Journal = (*Engine)(nil)
+	_ storage.Index   = (*Engine)(nil)
 )
 
 // Open opens or makes the store in dir. It removes what uploads left behind when the process was killed, and does

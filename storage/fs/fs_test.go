@@ -28,7 +28,7 @@ func openTest(t testing.TB, dir string, opts Options) *Engine {
 
 func engineIn(t *testing.T, dir string, opts Options) storagetest.Engine {
 	e := openTest(t, dir, opts)
-	return storagetest.Engine{Driver: e, Journal: e, Reopen: func(t *testing.T) storagetest.Engine {
+	return storagetest.Engine{Driver: e, Journal: e, Index: e, Reopen: func(t *testing.T) storagetest.Engine {
 		require.NoError(t, e.Close())
 		return engineIn(t, dir, opts)
 	}}

@@ -37,10 +37,11 @@ type stream struct {
 	records [][]byte
 }
 
-// Engine implements both contracts.
+// Engine implements all contracts.
 var (
 	_ storage.Driver  = (*Engine)(nil)
 	_ storage.Journal = (*Engine)(nil)
+	_ storage.Index   = (*Engine)(nil)
 )
 
 // New returns an empty Engine; now gives an object's time of commit.
@@ -185,6 +186,17 @@ func (e *Engine) List(ctx context.Context, container, prefix, after string) iter
 				return
 			}
 			if !yield(cloneInfo(info), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Attributed is List for objects with attributes.
+func (e *Engine) Attributed(ctx context.Context, container, prefix, after string) iter.Seq2[storage.Info, error] {
+	return func(yield func(storage.Info, error) bool) {
+		for info, err := range e.List(ctx, container, prefix, after) {
+			if (err != nil || !info.Attrs.IsZero()) && !yield(info, err) {
 				return
 			}
 		}

@@ -22,6 +22,7 @@ import (
 type Engine struct {
 	Driver  storage.Driver
 	Journal storage.Journal
+	Index   storage.Index
 	// Reopen ends the engine and opens it again on the same place, as a restarted process would. An engine that is not
 	// persistent returns itself.
 	Reopen func(t *testing.T) Engine
@@ -30,6 +31,7 @@ type Engine struct {
 // Run runs the whole suite; open makes an empty engine and arranges for its end with t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Engine) {
 	t.Run("driver", func(t *testing.T) { RunDriver(t, open) })
+	t.Run("index", func(t *testing.T) { RunIndex(t, open) })
 	t.Run("journal", func(t *testing.T) { RunJournal(t, open) })
 	t.Run("driver behind Store", func(t *testing.T) {
 		RunDriver(t, func(t *testing.T) Engine { return behindStore(open(t)) })
@@ -41,6 +43,7 @@ func behindStore(e Engine) Engine {
 	return Engine{
 		Driver:  storage.New(e.Driver, storage.Options{}),
 		Journal: e.Journal,
+		Index:   e.Index,
 		Reopen:  func(t *testing.T) Engine { return behindStore(reopen(t)) },
 	}
 }
