@@ -23,6 +23,7 @@ var (
 	internalImports = map[string][]string{
 		"auth":         {},
 		"auth/iprange": {"auth"},
+		"auth/policy":  {"auth"},
 
 		"storage":             {},
 		"storage/fs":          {"storage"},
