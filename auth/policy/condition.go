@@ -111,7 +111,7 @@ const operatorNull = "Null"
 // Errors of an operator's name.
 var (
 	errOperator = errors.New("unknown operator")
-	errNull     = errors.New("Null takes no prefix and no IfExists")
+	errNull     = errors.New("no prefix and no IfExists go with Null")
 )
 
 // compileClause returns the clause for one key of an operator. Errors name what is wrong, but not a value that may be

@@ -101,7 +101,7 @@ var refusals = []struct{ name, statement, problem string }{
 	{"an unknown operator", `'Condition':{'StringEqual':{'aws:Referer':'x'}}`, `Condition "StringEqual" "aws:Referer": unknown operator`},
 	{"an operator in another case", `'Condition':{'stringlike':{'aws:Referer':'x'}}`, `unknown operator: write StringLike`},
 	{"an operator with an unknown prefix", `'Condition':{'ForSomeValues:StringLike':{'aws:Referer':'x'}}`, `unknown operator`},
-	{"Null with IfExists", `'Condition':{'NullIfExists':{'aws:Referer':'true'}}`, `Null takes no prefix and no IfExists`},
+	{"Null with IfExists", `'Condition':{'NullIfExists':{'aws:Referer':'true'}}`, `no prefix and no IfExists go with Null`},
 	{"an operator without keys", `'Condition':{'Bool':{}}`, `Condition "Bool" must be an object with at least one key`},
 	{"an operator with a value", `'Condition':{'Bool':'true'}`, `Condition "Bool" must be an object with at least one key`},
 	{"an operator that stands twice", `'Condition':{'Bool':{'aws:SecureTransport':true},'Bool':{'aws:ViaAWSService':true}}`, `Condition "Bool" stands twice`},
