@@ -158,6 +158,10 @@ func TestOtherConditions(t *testing.T) {
 		{"'Condition':{'IpAddress':{'aws:SourceIp':'203.0.113.77/24'}}", []row{
 			{"bits beyond the length of a prefix are disregarded", request(from("203.0.113.1")), yes},
 		}},
+		{"'Condition':{'IpAddress':{'aws:SourceIp':'::ffff:203.0.113.0/120'}}", []row{
+			{"an IPv4-mapped range holds IPv4 addresses", request(from("203.0.113.1")), yes},
+			{"and only its own", request(from("203.0.114.1")), no},
+		}},
 		{"'Condition':{'NotIpAddress':{'aws:SourceIp':['203.0.113.0/24','192.0.2.0/24']}}", []row{
 			{"NotIpAddress is false in any of its ranges", request(from("192.0.2.1")), no},
 			{"NotIpAddress is true outside of all", request(), yes},

@@ -147,6 +147,10 @@ func TestResource(t *testing.T) {
 			{"a question mark in a path takes a slash", request(on("/ch//index.m3u8")), yes},
 			{"a question mark in a path takes not two", request(on("/ch10/index.m3u8")), no},
 		}},
+		{"'Resource':'NAME/*??'", []row{
+			{"a star does not cut a character in two", request(on("/€")), no},
+			{"two characters are two, however many bytes they have", request(on("/€é")), yes},
+		}},
 		{"'Resource':['NAME/ch1/*','NAME/ch2/*']", []row{
 			{"any resource of a list is enough", request(on("/ch2/a.ts")), yes},
 			{"a resource in no list is not meant", request(on("/ch3/a.ts")), no},

@@ -28,8 +28,8 @@ func naive(pattern, s string) bool {
 
 func TestMatchAgreesWithItsDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringOfN(rapid.SampledFrom([]rune("ab*?é/")), 0, 9, -1).Draw(t, "pattern")
-		s := rapid.StringOfN(rapid.SampledFrom([]rune("aabbé/")), 0, 12, -1).Draw(t, "text")
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("ab*?€/")), 0, 9, -1).Draw(t, "pattern")
+		s := rapid.StringOfN(rapid.SampledFrom([]rune("aabb€/")), 0, 12, -1).Draw(t, "text")
 		p, err := compile(text, syntax{wildcards: true})
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestWithoutWildcardsOnlyTheTextItselfMatches(t *testing.T) {
 
 func TestMatchTakesLinearTime(t *testing.T) {
 	// Going back to every star would take longer than the universe has existed.
-	const length = 1 << 20
+	const length = 1 << 17
 	for _, text := range []string{"*a*a*a*b", strings.Repeat("*a", 1000) + "*b", strings.Repeat("*a?", 500) + "b", "*" + strings.Repeat("?", 50) + "b"} {
 		p, err := compile(text, syntax{wildcards: true})
 		require.NoError(t, err)
