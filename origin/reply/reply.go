@@ -18,8 +18,12 @@ import (
 // RequestIDHeader is on every answer, as AWS's services have it (reference/mediastore.md, 1.8).
 const RequestIDHeader = "X-Amzn-Requestid"
 
+// AWSJSON is the content type of AWS's JSON 1.1 protocol, in both directions (reference/mediastore.md, 3.1).
+const AWSJSON = "application/x-amz-json-1.1"
+
 // Header names and limits of an error's answer.
 const (
+	plainJSON       = "application/json"
 	errorTypeHeader = "X-Amzn-Errortype"
 	maxMessage      = 255 // characters, as in the model of AWS's errors
 	soon            = "max-age=1"
@@ -74,6 +78,7 @@ func Describe(ctx context.Context, err error) Answer {
 
 // body is the JSON of an error.
 type body struct {
+	Type      string `json:"__type,omitempty"` // in AWS's JSON protocol only
 	Message   string
 	Reason    string
 	RequestId string //nolint:revive // the name on the wire
@@ -82,24 +87,39 @@ type body struct {
 // WriteError answers with what the request's table says of err, and logs the rule that fired. It must be called before anything
 // else of the answer was written; headers that describe a body are replaced, others (Allow, CORS) stay. When the client
 // has gone nothing but a status for the metrics is written.
-func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a := answerTo(r, err)
+func WriteError(w http.ResponseWriter, r *http.Request, err error) { WriteErrorBy(w, r, nil, err) }
+
+// WriteErrorBy is WriteError of an API with a table of its own, whose lines come before those of the request's.
+func WriteErrorBy(w http.ResponseWriter, r *http.Request, own Table, err error) {
+	a := answerTo(r, own, err)
 	logAnswer(r, a, err)
-	a.write(w, r, err)
+	a.write(w, r, err, plainJSON)
+}
+
+// WriteAWSJSON is WriteErrorBy in AWS's JSON 1.1 protocol, which has the type in the body as well.
+func WriteAWSJSON(w http.ResponseWriter, r *http.Request, own Table, err error) {
+	a := answerTo(r, own, err)
+	logAnswer(r, a, err)
+	a.write(w, r, err, AWSJSON)
 }
 
 // WriteKnown answers as WriteError does, where the caller has logged more of it.
-func WriteKnown(w http.ResponseWriter, r *http.Request, err error) { answerTo(r, err).write(w, r, err) }
+func WriteKnown(w http.ResponseWriter, r *http.Request, err error) {
+	answerTo(r, nil, err).write(w, r, err, plainJSON)
+}
 
-func answerTo(r *http.Request, err error) Answer {
-	a := Describe(r.Context(), err)
+func answerTo(r *http.Request, own Table, err error) Answer {
+	a, ok := own.find(err)
+	if !ok {
+		a = Describe(r.Context(), err)
+	}
 	if a.Status == StatusClientGone && r.Context().Err() == nil {
 		return stopped // something else than the client ended the work
 	}
 	return a
 }
 
-func (a Answer) write(w http.ResponseWriter, r *http.Request, err error) {
+func (a Answer) write(w http.ResponseWriter, r *http.Request, err error, contentType string) {
 	h := w.Header()
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Accept-Ranges", "Content-Disposition"} {
 		h.Del(name)
@@ -125,11 +145,15 @@ func (a Answer) write(w http.ResponseWriter, r *http.Request, err error) {
 	if a.Soon {
 		h["Cache-Control"] = []string{soon}
 	}
-	data, jsonErr := json.Marshal(body{Message: a.message(err), Reason: a.Reason, RequestId: id})
-	if jsonErr != nil {
-		data = []byte("{}") // three strings always marshal
+	b := body{Message: a.message(err), Reason: a.Reason, RequestId: id}
+	if contentType == AWSJSON {
+		b.Type = a.Type
 	}
-	h["Content-Type"] = []string{"application/json"}
+	data, jsonErr := json.Marshal(b)
+	if jsonErr != nil {
+		data = []byte("{}") // strings always marshal
+	}
+	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(data))}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h[errorTypeHeader] = []string{a.Type}

@@ -137,3 +137,28 @@ func TestNothingIsSaidToAClientThatLeft(t *testing.T) {
 	require.Empty(t, w.Body.String())
 	require.Equal(t, 499, reply.Describe(ctx, context.Canceled).Status)
 }
+
+func TestAnAPIWithATableOfItsOwnAnswersByItFirst(t *testing.T) {
+	own := reply.Table{{Err: storage.ErrNotFound, Answer: reply.Answer{Status: 400, Type: "OwnException", Reason: "own", Text: "Own"}}}
+	for name, c := range map[string]struct {
+		write       func(http.ResponseWriter, *http.Request, reply.Table, error)
+		contentType string
+		kind        string // in the body
+	}{
+		"in plain JSON":          {reply.WriteErrorBy, "application/json", ""},
+		"in AWS's JSON protocol": {reply.WriteAWSJSON, "application/x-amz-json-1.1", `"__type":"OwnException",`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			c.write(w, r, own, fmt.Errorf("%w: a", storage.ErrNotFound))
+			require.Equal(t, 400, w.Code)
+			require.Equal(t, "OwnException", w.Header().Get("X-Amzn-Errortype"))
+			require.Equal(t, c.contentType, w.Header().Get("Content-Type"))
+			require.True(t, strings.HasPrefix(w.Body.String(), `{`+c.kind+`"Message":"Own"`), w.Body.String())
+			w = httptest.NewRecorder()
+			c.write(w, r, own, auth.ErrDenied)
+			require.Equal(t, 403, w.Code, "what its table lacks is answered as everywhere")
+		})
+	}
+}
