@@ -92,8 +92,8 @@ func containerID(arn string) string {
 
 const maxName = 255
 
-// checkName reports which rule a container's name breaks (reference 3.3).
-func checkName(name string) error {
+// CheckName reports which rule a container's name breaks (reference 3.3). Errors: ErrInvalid.
+func CheckName(name string) error {
 	if name == "" || len(name) > maxName {
 		return fmt.Errorf("%w: a container name has 1 to %d characters", ErrInvalid, maxName)
 	}

@@ -144,7 +144,7 @@ func (r *Registry) Declare(all []Declaration) error {
 	for _, d := range all {
 		c := r.make(d.Name)
 		c.Configured, c.AccessLogging, c.Settings, c.Created = true, d.AccessLogging, d.Settings, time.Time{}
-		err := checkName(d.Name)
+		err := CheckName(d.Name)
 		if err == nil {
 			err = c.Tag(d.Tags)
 		}
@@ -177,7 +177,7 @@ func (r *Registry) make(name string) *Container {
 
 // Create makes a container. Errors: ErrInvalid, ErrInUse, ErrLimit, or the journal's.
 func (r *Registry) Create(ctx context.Context, name string, tags []Tag) (*Container, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, err
 	}
 	c := r.make(name)
