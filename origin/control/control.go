@@ -1,5 +1,5 @@
-// Package control is MediaStore's control plane: the operations of its API on containers, in AWS's JSON 1.1 protocol
-// (reference/mediastore.md, 3).
+// Package control is MediaStore's control plane: the operations of its API on containers, in AWS's JSON 1.1 protocol, and the
+// dry run of a container's policy (reference/mediastore.md, 3).
 //
 // It does not say who may do what (Authorizer does), serves no objects and keeps nothing by itself: the containers are in the
 // registry of package container, which also checks what is put on them. control.go is where a request enters.
@@ -34,7 +34,7 @@ type Authorizer interface {
 	Authorize(r *http.Request, digest, op, resourceARN string) (requester string, err error)
 }
 
-// Options of a Handler. All fields are required.
+// Options of a Handler. All fields are required but PermitHTTP.
 type Options struct {
 	Registry *container.Registry
 	Store    *storage.Store
@@ -42,6 +42,8 @@ type Options struct {
 	Access   Authorizer
 	Endpoint func(id string) string // scheme://host[:port] of a container's objects, by Container.ID; clients want no path
 	Now      func() time.Time
+
+	PermitHTTP bool // as the registry's check of policies: see policy.ContainerRules
 }
 
 // Handler serves the control plane. Create with New. Requests pass reply.Requests before they come here.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -56,5 +57,30 @@ func FuzzReadToken(f *testing.F) {
 		} else {
 			require.ErrorIs(t, err, container.ErrInvalid)
 		}
+	})
+}
+
+// FuzzReadQuestion reads questions of dry runs as far as the request that they describe.
+func FuzzReadQuestion(f *testing.F) {
+	for _, in := range []string{"", `{}`, `{'Action':'GetObject','Path':'a','Principal':'anonymous','SourceIp':'::1','UserAgent':'','Referer':'r','SecureTransport':false}`,
+		`{'Action':'ListItems','Path':'/','SourceIp':'10.0.0.1','Context':{'a':'b','c':['d','e'],'f':[]}}`, `{'Context':{'a':null}}`, `{'Policy':'{}'}`,
+		`{'Action':'ListContainers','SourceIp':'::'}`} {
+		f.Add([]byte(jsonText(in)))
+	}
+	c := &container.Container{Name: "harbor", ARN: arn + "harbor"}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		q, err := readQuestion(body)
+		if err != nil {
+			require.ErrorIs(t, err, errMalformed)
+			return
+		}
+		r, err := q.request(c, region, noon)
+		if err != nil {
+			require.ErrorIs(t, err, container.ErrInvalid)
+			return
+		}
+		require.NotEmpty(t, r.Resources)
+		require.True(t, strings.HasPrefix(r.Action, "mediastore:"))
+		require.NotNil(t, net.ParseIP(q.SourceIP))
 	})
 }

@@ -81,6 +81,9 @@ func newRig(t *testing.T, change ...func(*rig)) *rig {
 		Endpoint: func(id string) string { return "http://" + id + ".data.mediastore.test:8080" }})
 	mux := http.NewServeMux()
 	mux.Handle("/", g.handler)
+	mux.HandleFunc("/v1/containers/{name}/policy/explain", func(w http.ResponseWriter, r *http.Request) {
+		g.handler.Explain(w, r, r.PathValue("name"))
+	})
 	srv := httptest.NewServer(reply.Requests(slog.New(slog.DiscardHandler), nil)(mux))
 	t.Cleanup(srv.Close)
 	g.url = srv.URL
