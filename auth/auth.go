@@ -1,5 +1,6 @@
 // Package auth answers whether a request may do what it asks: shared secrets, Basic, Digest and Bearer credentials,
-// and the Decision that says so. It writes no responses, keeps no users and reads no configuration; address lists are in iprange.
+// and the Decision that says so. It writes no responses, keeps no users and reads no configuration; address lists are in iprange,
+// signatures of AWS clients in sigv4.
 package auth
 
 import (

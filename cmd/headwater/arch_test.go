@@ -24,6 +24,7 @@ var (
 		"auth":         {},
 		"auth/iprange": {"auth"},
 		"auth/policy":  {"auth"},
+		"auth/sigv4":   {"auth"},
 
 		"storage":             {},
 		"storage/fs":          {"storage"},
