@@ -87,7 +87,7 @@ var (
 	testOnly = []string{
 		"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/Eyevinn/hls-m3u8",
 		"github.com/Eyevinn/mp4ff", "github.com/Eyevinn/dash-mpd", "github.com/asticode/go-astits",
-		"github.com/bluenviron/mediacommon/v2", "github.com/prometheus/client_golang",
+		"github.com/bluenviron/mediacommon/v2", "github.com/prometheus/client_golang", "github.com/aws/aws-sdk-go-v2",
 	}
 
 	// testInternal lists what tests of a package may import of the module beyond what its product code may. Tests of
