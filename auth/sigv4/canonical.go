@@ -22,13 +22,19 @@ const cdnRequestID = "x-amz-cf-id"
 // comes first; the others are made only when it is not the one.
 func (c *claim) match(secret, method, headers string, payloads []string) (payload string, ok bool) {
 	scope := c.day + "/" + c.region + "/" + c.service + "/" + c.terminator
-	key := sign(sign(sign(sign([]byte("AWS4"+secret), c.day), c.region), c.service), c.terminator)
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{c.day, c.region, c.service, c.terminator} {
+		key = sign(key, []byte(part))
+	}
+	var text []byte
 	for _, payload := range payloads {
 		for query := range c.queries() {
 			for path := range c.paths() {
-				request := sha256.Sum256([]byte(method + "\n" + path + "\n" + query + "\n" + headers + "\n" + payload))
-				want := sign(key, algorithm+"\n"+c.stamp+"\n"+scope+"\n"+hex.EncodeToString(request[:]))
-				if hmac.Equal(want, c.signature) {
+				text = append(text[:0], method+"\n"+path+"\n"+query+"\n"+headers+"\n"+payload...)
+				sum := sha256.Sum256(text)
+				text = append(text[:0], algorithm+"\n"+c.stamp+"\n"+scope+"\n"...)
+				text = hex.AppendEncode(text, sum[:])
+				if hmac.Equal(sign(key, text), c.signature) {
 					return payload, true
 				}
 			}
@@ -38,9 +44,9 @@ func (c *claim) match(secret, method, headers string, payloads []string) (payloa
 }
 
 // sign returns the HMAC-SHA256 of text.
-func sign(key []byte, text string) []byte {
+func sign(key, text []byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
+	mac.Write(text)
 	return mac.Sum(nil)
 }
 
@@ -171,6 +177,7 @@ func canonicalHeaders(r *http.Request, signed []string) (string, error) {
 		}
 	}
 	var out strings.Builder
+	out.Grow(512) // most fit
 	for _, name := range signed {
 		values := valuesOf(r, name)
 		if len(values) == 0 {

@@ -138,6 +138,7 @@ func TestAcceptedHeaders(t *testing.T) {
 		"as signed":                   func(*http.Request) {},
 		"spaces after the commas":     func(r *http.Request) { authorization(",Signed", ", Signed")(r); authorization(",Sign", ",  \tSign")(r) },
 		"the parts in another order":  turned,
+		"a Host among the headers":    header("Host", "other.example.com"),
 		"the id that CloudFront adds": header("X-Amz-Cf-Id", "abc=="),
 		"headers that others add": func(r *http.Request) {
 			header("X-Amzn-Trace-Id", "Root=1")(r)
@@ -166,6 +167,26 @@ func TestOneSignatureIsNotGoodForTwoResources(t *testing.T) {
 	require.NoError(t, err)
 	for _, target := range []string{"/live/a%253Db", "/live/a%25253Db", "/live%2Fa%3Db", "/live/a%3db/", "/live/a=b"} {
 		r.RequestURI = target
+		_, err = trusting("").Verify(r, "", noon)
+		refused(t, err, sigv4.ErrInvalidSignature, sigv4.ReasonMismatch)
+	}
+}
+
+func TestAnEncodedSlashIsNotASlash(t *testing.T) {
+	r := signedUpload()
+	r.RequestURI = "/live%2Fa.ts"
+	_, err := trusting("").Verify(r, "", noon)
+	refused(t, err, sigv4.ErrInvalidSignature, sigv4.ReasonMismatch)
+}
+
+func TestQueriesAreSignedInThreeForms(t *testing.T) {
+	for _, form := range []string{"a=1%202&b=x%2Fy", "a=1+2&b=x/y", "b=x/y&a=1+2"} {
+		r, c := upload(), uploader()
+		r.RequestURI, c.query = "/live/a.ts?b=x/y&a=1+2", form
+		c.sign(r)
+		_, err := trusting("").Verify(r, "", noon)
+		require.NoError(t, err, form)
+		r.RequestURI = "/live/a.ts?b=x/y&a=1%2B2"
 		_, err = trusting("").Verify(r, "", noon)
 		refused(t, err, sigv4.ErrInvalidSignature, sigv4.ReasonMismatch)
 	}
