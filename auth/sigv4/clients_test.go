@@ -110,7 +110,7 @@ var curl = []vector{
 }
 
 func TestRequestsOfClients(t *testing.T) {
-	for client, vectors := range map[string][]vector{"boto3": boto3, "curl": curl} {
+	for client, vectors := range map[string][]vector{"boto3": boto3, "curl": curl, "Go v1": goV1, "JavaScript v3": jsV3} {
 		for _, v := range vectors {
 			t.Run(client+" "+v.name, func(t *testing.T) {
 				if v.stamp == "" {
