@@ -102,6 +102,13 @@ type Index interface {
 	Attributed(ctx context.Context, container, prefix, after string) iter.Seq2[Info, error]
 }
 
+// Remover is what an engine implements for those who remove what they looked at before, such as objects that have expired.
+type Remover interface {
+	// DeleteVersion is Driver.Delete of the version that info describes: by its key, the time of its commit and its ETag. When
+	// that is no longer the object it returns ErrNotFound, and nothing has changed.
+	DeleteVersion(ctx context.Context, info Info) error
+}
+
 // Position is a place in a stream of the journal. Positions grow by one per record, from 1.
 type Position uint64
 

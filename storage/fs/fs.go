@@ -76,6 +76,7 @@ var (
 	_ storage.Driver  = (*Engine)(nil)
 	_ storage.Journal = (*Engine)(nil)
 	_ storage.Index   = (*Engine)(nil)
+	_ storage.Remover = (*Engine)(nil)
 )
 
 // Open opens or makes the store in dir. It removes what uploads left behind when the process was killed, and does

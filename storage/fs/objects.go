@@ -84,6 +84,25 @@ func (e *Engine) Delete(ctx context.Context, key storage.Key) error {
 		return err
 	}
 	defer e.locks.lock(key)()
+	return e.remove(ctx, key)
+}
+
+// DeleteVersion is Delete unless the object was replaced. A version that replaces another has a later time (see stamp), and
+// nothing is put in place without the key's lock.
+func (e *Engine) DeleteVersion(ctx context.Context, info storage.Info) error {
+	defer e.locks.lock(info.Key)()
+	now, err := e.Stat(ctx, info.Key)
+	if err != nil {
+		return err
+	}
+	if !now.Modified.Equal(info.Modified) || now.Attrs.ETag != info.Attrs.ETag {
+		return storage.ErrNotFound
+	}
+	return e.remove(ctx, info.Key)
+}
+
+// remove does what Delete does. The caller holds the key's lock.
+func (e *Engine) remove(ctx context.Context, key storage.Key) error {
 	name := objectName(key)
 	list, err := e.candidates(key)
 	if err != nil {

@@ -42,6 +42,7 @@ var (
 	_ storage.Driver  = (*Engine)(nil)
 	_ storage.Journal = (*Engine)(nil)
 	_ storage.Index   = (*Engine)(nil)
+	_ storage.Remover = (*Engine)(nil)
 )
 
 // New returns an empty Engine; now gives an object's time of commit.
@@ -161,6 +162,21 @@ func (e *Engine) Delete(ctx context.Context, key storage.Key) error {
 		return storage.ErrNotFound
 	}
 	delete(e.objects, key)
+	return nil
+}
+
+// DeleteVersion removes an object unless it was replaced.
+func (e *Engine) DeleteVersion(ctx context.Context, info storage.Info) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o, ok := e.objects[info.Key]
+	if !ok || !o.info.Modified.Equal(info.Modified) || o.info.Attrs.ETag != info.Attrs.ETag {
+		return storage.ErrNotFound
+	}
+	delete(e.objects, info.Key)
 	return nil
 }
 

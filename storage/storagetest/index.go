@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -15,6 +16,8 @@ func RunIndex(t *testing.T, open func(t *testing.T) Engine) {
 	t.Run("it is the list of the objects that have attributes", func(t *testing.T) { indexIsList(t, open(t)) })
 	t.Run("it honours prefix and after, and ends where it is told to", func(t *testing.T) { indexBounds(t, open(t)) })
 	t.Run("it follows what is replaced and deleted, also over a restart", func(t *testing.T) { indexFollows(t, open(t)) })
+	t.Run("a version is deleted unless it was replaced", func(t *testing.T) { deleteVersion(t, open(t)) })
+	t.Run("whoever replaces while a version is deleted finds his own", func(t *testing.T) { deleteVersionRaces(t, open(t)) })
 }
 
 // paths lists what an index yields.
@@ -85,5 +88,43 @@ func indexFollows(t *testing.T, e Engine) {
 		}
 		require.Len(t, paths(t, e, "live", "", ""), 1)
 		e = e.Reopen(t)
+	}
+}
+
+func deleteVersion(t *testing.T, e Engine) {
+	ctx := context.Background()
+	remover, ok := e.Index.(storage.Remover)
+	require.True(t, ok)
+	first := put(t, e.Driver, key("d/a"), attrs(1), []byte("1"))
+	second := put(t, e.Driver, key("d/a"), attrs(2), []byte("22"))
+	require.ErrorIs(t, remover.DeleteVersion(ctx, first), storage.ErrNotFound)
+	requireObject(t, e.Driver, key("d/a"), []byte("22"), attrs(2))
+	bare := put(t, e.Driver, key("d/b"), storage.Attrs{}, []byte("3"))
+	for _, info := range []storage.Info{second, bare} {
+		require.NoError(t, remover.DeleteVersion(ctx, info))
+		requireAbsent(t, e.Driver, info.Key)
+		require.ErrorIs(t, remover.DeleteVersion(ctx, info), storage.ErrNotFound)
+	}
+	require.Empty(t, paths(t, e, "live", "", ""))
+	put(t, e.Driver, key("d/a"), attrs(3), nil)
+	require.ErrorIs(t, remover.DeleteVersion(ctx, second), storage.ErrNotFound)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, remover.DeleteVersion(ended, second), context.Canceled)
+}
+
+func deleteVersionRaces(t *testing.T, e Engine) {
+	ctx := context.Background()
+	remover, ok := e.Index.(storage.Remover)
+	require.True(t, ok)
+	for i := range 50 {
+		old := put(t, e.Driver, key("d/a"), attrs(i), []byte("old"))
+		done := make(chan error, 1)
+		go func() { done <- remover.DeleteVersion(ctx, old) }()
+		put(t, e.Driver, key("d/a"), attrs(1000+i), []byte("new"))
+		if err := <-done; err != nil && !errors.Is(err, storage.ErrNotFound) {
+			require.NoError(t, err)
+		}
+		requireObject(t, e.Driver, key("d/a"), []byte("new"), attrs(1000+i))
 	}
 }
