@@ -18,13 +18,21 @@ import (
 func (h *Handler) get(w http.ResponseWriter, q *request) error {
 	if growing, ok := h.opt.InFlight.Open(q.key()); ok {
 		defer growing.Close()
+		q.seen.Streaming = true
+		if err := h.within(w, q, true); err != nil {
+			return err
+		}
 		return h.follow(w, q, growing)
+	}
+	if err := h.within(w, q, false); err != nil {
+		return err
 	}
 	obj, err := h.opt.Store.Open(q.Context(), q.key())
 	if err != nil {
 		return err
 	}
 	defer obj.Body.Close()
+	q.seen.of(q.container, obj.Info)
 	if err := h.expired(q, obj.Info); err != nil {
 		return err
 	}
@@ -141,6 +149,7 @@ func (h *Handler) follow(w http.ResponseWriter, q *request, growing *inflight.Re
 		if n > 0 {
 			_ = ctl.SetWriteDeadline(time.Now().Add(slowReader))
 			if _, err := w.Write((*buf)[:n]); err != nil {
+				q.seen.ErrorCode = CodeClientGone
 				panic(http.ErrAbortHandler)
 			}
 			_ = ctl.Flush()
@@ -149,7 +158,11 @@ func (h *Handler) follow(w http.ResponseWriter, q *request, growing *inflight.Re
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, inflight.ErrBroken):
+			q.seen.ErrorCode = CodeIncomplete
+			panic(http.ErrAbortHandler)
 		default:
+			q.seen.failed(err)
 			panic(http.ErrAbortHandler)
 		}
 	}

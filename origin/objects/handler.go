@@ -64,7 +64,10 @@ type Options struct {
 	MaxObject    int64 // bytes of an object; 0: MaxObject
 	MaxStreaming int64 // bytes of one that is readable while it is written; 0: MaxStreaming
 	Idle         time.Duration
-	Conditional  bool // answer If-None-Match and If-Modified-Since with 304, which MediaStore did not
+	Observe      func(*Record)              // told of each request when it has ended; it must not wait. May be nil
+	Source       func(*http.Request) string // the client's address, for records; nil: who has connected
+	Quotas       *Limiter                   // nil: requests are not limited
+	Conditional  bool                       // answer If-None-Match and If-Modified-Since with 304, which MediaStore did not
 }
 
 // Handler serves the objects of containers. Create with New.
@@ -81,6 +84,12 @@ func New(opt Options) *Handler {
 	if opt.Idle == 0 {
 		opt.Idle = Idle
 	}
+	if opt.Observe == nil {
+		opt.Observe = func(*Record) {}
+	}
+	if opt.Source == nil {
+		opt.Source = remoteHost
+	}
 	return &Handler{opt}
 }
 
@@ -94,30 +103,40 @@ type request struct {
 	op        Operation
 	path      string // clean; of ListItems the folder
 	requester Requester
+	seen      *observation
 }
 
 func (q *request) key() storage.Key { return storage.Key{Container: q.container.ID, Path: q.path} }
 
 // Serve answers a request for the object at path in c, decoded; "" is the container itself.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, c *container.Container, path string) {
-	if preflight, allowed := c.AllowCORS(w.Header(), r); preflight {
-		if !allowed {
-			reply.WriteError(w, r, fmt.Errorf("%w: no CORS rule of the container allows it", ErrNoCORS))
-			return
-		}
-		w.WriteHeader(http.StatusOK)
-		return
-	}
-	q, err := h.read(w, r, c, path)
-	if err == nil {
-		q.requester, err = h.opt.Access.Authorize(r, c, q.op, q.path)
-	}
-	if err == nil {
-		err = h.serve(w, q)
-	}
-	if err != nil {
+	w, r, seen := h.watch(w, r, c, path)
+	defer seen.end()
+	if err := h.answer(w, r, c, path, seen); err != nil {
+		seen.failed(err)
 		reply.WriteError(w, r, err)
 	}
+}
+
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, c *container.Container, path string, seen *observation) error {
+	if preflight, allowed := c.AllowCORS(w.Header(), r); preflight {
+		if !allowed {
+			return fmt.Errorf("%w: no CORS rule of the container allows it", ErrNoCORS)
+		}
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	q, err := h.read(w, r, c, path)
+	q.seen = seen
+	seen.is(q)
+	if err != nil {
+		return err
+	}
+	if q.requester, err = h.opt.Access.Authorize(r, c, q.op, q.path); err != nil {
+		return err
+	}
+	seen.is(q)
+	return h.serve(w, q)
 }
 
 // ErrNoCORS refuses a preflight.
@@ -129,7 +148,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, c *container.Cont
 	if strings.Trim(path, "/") == "" {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", "GET")
-			return nil, reply.ErrMethod
+			return q, reply.ErrMethod
 		}
 		q.op = ListItems
 		q.path, err = container.CleanFolder(r.URL.Query().Get("Path"))
@@ -146,7 +165,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, c *container.Cont
 		q.op = DeleteObject
 	default:
 		w.Header().Set("Allow", "GET, HEAD, PUT, DELETE")
-		return nil, reply.ErrMethod
+		return q, reply.ErrMethod
 	}
 	if q.path, err = container.CleanPath(path); err != nil && strings.HasSuffix(path, "/") && q.op != PutObject {
 		err = fmt.Errorf("%w: a folder is none", ErrObjectNotFound) // a gap of the reference
@@ -173,6 +192,7 @@ func (h *Handler) find(q *request) (storage.Info, error) {
 	if err != nil {
 		return info, err
 	}
+	q.seen.of(q.container, info)
 	return info, h.expired(q, info)
 }
 
@@ -185,6 +205,9 @@ func (h *Handler) expired(q *request, info storage.Info) error {
 
 // delete removes an object. Encoders send a body with it, which is empty.
 func (h *Handler) delete(w http.ResponseWriter, q *request) error {
+	if err := h.within(w, q, false); err != nil {
+		return err
+	}
 	if _, err := h.find(q); err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ type page struct {
 // list answers ListItems: the objects and folders of a folder, one level deep, in order of their paths. Folders that are not
 // there are empty (a gap of the reference).
 func (h *Handler) list(w http.ResponseWriter, q *request) error {
+	if err := h.within(w, q, false); err != nil {
+		return err
+	}
 	query := q.URL.Query()
 	limit := maxPage
 	if s := query.Get("MaxResults"); s != "" {

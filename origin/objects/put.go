@@ -35,6 +35,10 @@ func (h *Handler) put(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	q.seen.Streaming = streaming
+	if err := h.within(w, q, streaming); err != nil {
+		return err
+	}
 	limit := h.opt.MaxObject
 	if streaming {
 		limit = h.opt.MaxStreaming
@@ -61,9 +65,11 @@ func (h *Handler) put(w http.ResponseWriter, q *request) error {
 		return fmt.Errorf("%w: the body has not the SHA-256 that was signed", container.ErrInvalid)
 	}
 	ctx := context.WithoutCancel(q.Context())
-	if _, err := upload.Commit(ctx); err != nil {
+	info, err := upload.Commit(ctx)
+	if err != nil {
 		return err
 	}
+	q.seen.of(q.container, info)
 	if !h.opt.Exists(q.container) {
 		return errors.Join(container.ErrNotFound, h.opt.Store.Delete(ctx, q.key()))
 	}
