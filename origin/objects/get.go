@@ -17,7 +17,7 @@ import (
 // get answers GetObject and DescribeObject.
 func (h *Handler) get(w http.ResponseWriter, q *request) error {
 	if growing, ok := h.opt.InFlight.Open(q.key()); ok {
-		defer growing.Close()
+		defer func() { _ = growing.Close() }() // what was read cannot be lost by it
 		q.seen.Streaming = true
 		if err := h.within(w, q, true); err != nil {
 			return err
