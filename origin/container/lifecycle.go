@@ -242,10 +242,16 @@ func (c *Container) Fate(path string, created time.Time) Fate {
 
 // Expires reports whether any object of the container can expire.
 func (c *Container) Expires() bool {
+	_, expires := c.LeastLifetime()
+	return expires
+}
+
+// LeastLifetime returns the age at which objects of the container expire at the earliest; ok is false when none ever do.
+func (c *Container) LeastLifetime() (age time.Duration, ok bool) {
 	for i := range c.rules {
-		if !c.rules[i].archive {
-			return true
+		if r := &c.rules[i]; !r.archive && (!ok || r.after < age) {
+			age, ok = r.after, true
 		}
 	}
-	return false
+	return age, ok
 }

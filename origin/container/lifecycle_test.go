@@ -144,3 +144,20 @@ func FuzzParseLifecycle(f *testing.F) {
 		}
 	})
 }
+
+func TestTheLeastLifetimeIsThatOfTheShortestRuleThatExpires(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		`{"rules":[{"definition":{"path":[{"prefix":""}],"days_since_create":[{"numeric":[">=",30]}]},"action":"ARCHIVE"}]}`: 0,
+		`{"rules":[{"definition":{"path":[{"prefix":""}],"days_since_create":[{"numeric":[">",2]}]},"action":"EXPIRE"}]}`:    48 * time.Hour,
+		`{"rules":[{"definition":{"path":[{"prefix":""}],"days_since_create":[{"numeric":[">",2]}]},"action":"EXPIRE"},
+			{"definition":{"path":[{"wildcard":"*"}],"seconds_since_create":[{"numeric":[">",15]}]},"action":"EXPIRE"}]}`: 15 * time.Second,
+	} {
+		rules, err := parseLifecycle(text, false)
+		require.NoError(t, err)
+		c := Container{Settings: Settings{rules: rules}}
+		age, ok := c.LeastLifetime()
+		require.Equal(t, want, age)
+		require.Equal(t, want > 0, ok)
+		require.Equal(t, want > 0, c.Expires())
+	}
+}
