@@ -14,8 +14,12 @@ import (
 	"headwater/storage"
 )
 
-// indexBatch is how many entries are read from the database at once: no transaction is held while files are looked at.
-const indexBatch = 256
+// How many entries are read from the database at once: no transaction is held while files are looked at. The first time it is
+// few, for who wants no more than one, as a list of folders does of each; then ever more.
+const (
+	indexFirst = 4
+	indexBatch = 256
+)
 
 // indexed is an entry of the bucket of attributes.
 type indexed struct {
@@ -27,8 +31,8 @@ type indexed struct {
 // whose file is gone or has none of its candidates is of no object.
 func (e *Engine) Attributed(ctx context.Context, container, prefix, after string) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
-		for {
-			batch, err := e.entries(ctx, container, prefix, after)
+		for size := indexFirst; ; size = min(4*size, indexBatch) {
+			batch, err := e.entries(ctx, container, prefix, after, size)
 			if err != nil {
 				yield(storage.Info{}, classify(err))
 				return
@@ -42,7 +46,7 @@ func (e *Engine) Attributed(ctx context.Context, container, prefix, after string
 					return
 				}
 			}
-			if len(batch) < indexBatch {
+			if len(batch) < size {
 				return
 			}
 			after = batch[len(batch)-1].path
@@ -50,15 +54,15 @@ func (e *Engine) Attributed(ctx context.Context, container, prefix, after string
 	}
 }
 
-// entries returns the next batch of entries whose path begins with prefix and is greater than after.
-func (e *Engine) entries(ctx context.Context, container, prefix, after string) (batch []indexed, err error) {
+// entries returns the next size entries whose path begins with prefix and is greater than after.
+func (e *Engine) entries(ctx context.Context, container, prefix, after string, size int) (batch []indexed, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	base := []byte(container + "/")
 	err = e.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket([]byte(bucketAttrs)).Cursor()
-		for k, v := c.Seek(append(bytes.Clone(base), max(prefix, after)...)); k != nil && len(batch) < indexBatch; k, v = c.Next() {
+		for k, v := c.Seek(append(bytes.Clone(base), max(prefix, after)...)); k != nil && len(batch) < size; k, v = c.Next() {
 			if !bytes.HasPrefix(k, base) {
 				break
 			}
