@@ -146,7 +146,11 @@ func (o *observation) end() {
 		o.firstOut = now
 	}
 	o.Turnaround = max(0, o.firstOut.Sub(o.lastIn)) // an answer may come before the end of the body
-	if o.ErrorCode == "" && (o.Status == 0 || o.short()) {
+	switch {
+	case o.ErrorCode != "":
+	case o.Status == 0 && o.request.Context().Err() == nil: // a defect, which whoever recovers answers so
+		o.ErrorCode, o.Status = "InternalServerError", http.StatusInternalServerError
+	case o.Status == 0 || o.short():
 		o.ErrorCode = CodeClientGone
 	}
 	o.observe(&o.Record)

@@ -218,6 +218,24 @@ func TestAReaderWhoLeavesIsObserved(t *testing.T) {
 	}
 }
 
+// panicking is an Authorizer with a defect.
+type panicking struct{}
+
+func (panicking) Authorize(*http.Request, *container.Container, Operation, string) (Requester, error) {
+	panic("a defect")
+}
+
+func TestAPanicIsObservedAndGoesOn(t *testing.T) {
+	g, seen := observed(t)
+	g.opt.Access = panicking{}
+	require.PanicsWithValue(t, "a defect", func() {
+		New(g.opt).Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/a", nil), g.container, "/a")
+	})
+	r := seen.take(t)
+	require.Equal(t, 500, r.Status)
+	require.Equal(t, "InternalServerError", r.ErrorCode)
+}
+
 // stream begins to put an object at /a that is read while it is written, and to read it.
 func stream(g *rig, first string) (*io.PipeWriter, *http.Response) {
 	g.t.Helper()
