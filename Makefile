@@ -105,8 +105,8 @@ golden: ## write the golden files anew; review the difference
 captures: tools ## record with ffmpeg and GStreamer what encoders send, anew; RUN=regexp picks captures
 	go test -count=1 -timeout 10m -run TestTheCapturesAreThoseOfTheRecipes ./origin -record '$(or $(RUN),.)' -v
 
-e2e: tools players build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish; RUN=regexp picks tests
-	HEADWATER_BIN=$(SERVER) go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) $(if $(RUN),-run '$(RUN)') -v $(E2E)
+e2e: tools players build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish, and copies with an S3 store; RUN=regexp picks tests
+	HEADWATER_BIN=$(SERVER) go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) $(if $(RUN),-run '$(RUN)') -v $(E2E) ./cmd/headwater/transfer
 
 conformance: tools build ## validate the MPDs with xmllint against SCHEMA/DASH-MPD.xsd
 	@test -n "$(SCHEMA)" || { echo "usage: make conformance SCHEMA=dir, where dir holds DASH-MPD.xsd"; exit 2; }

@@ -57,14 +57,16 @@ var (
 		"origin/access":  {"origin/channel", "origin/reply", "auth/..."},
 		"origin/console": {"origin/channel", "origin/timeline", "origin/reply", "origin/metrics", "packager/media"},
 
-		"cmd/headwater":      {"cmd/headwater/demo", "origin/...", "packager/...", "storage/...", "auth/..."},
-		"cmd/headwater/demo": {"packager/media", "packager/cmaf"},
-		"cmd/headwater/e2e":  {},
+		"cmd/headwater":          {"cmd/headwater/demo", "cmd/headwater/transfer", "origin/...", "packager/...", "storage/...", "auth/..."},
+		"cmd/headwater/demo":     {"packager/media", "packager/cmaf"},
+		"cmd/headwater/transfer": {"origin/container"},
+		"cmd/headwater/e2e":      {},
 	}
 
 	// externalImports lists, for each library, the packages whose product code may import it.
 	externalImports = map[string][]string{
 		"github.com/alecthomas/kong":           {"cmd/headwater"},
+		"github.com/aws/aws-sdk-go-v2":         {"cmd/headwater", "cmd/headwater/transfer"},
 		"go.yaml.in/yaml/v3":                   {"cmd/headwater"},
 		"github.com/grafov/m3u8":               {"packager/hls", "origin/ingest/manifest"},
 		"github.com/Eyevinn/dash-mpd":          {"packager/dash", "origin/ingest/manifest"},
@@ -93,21 +95,22 @@ var (
 	// testInternal lists what tests of a package may import of the module beyond what its product code may. Tests of
 	// origin and of cmd meet the real engines and formats.
 	testInternal = map[string][]string{
-		"storage/fs":        {"storage/storagetest"},
-		"storage/mem":       {"storage/storagetest"},
-		"storage":           {"storage/..."},
-		"packager":          {"packager/..."},
-		"origin":            {"origin/...", "storage/...", "packager/..."},
-		"origin/channel":    {"storage/mem", "storage/fs"},
-		"origin/container":  {"storage/mem"},
-		"origin/inflight":   {"storage/mem", "storage/fs"},
-		"origin/objects":    {"storage/mem", "storage/fs"},
-		"origin/control":    {"storage/mem", "storage/fs"},
-		"origin/timeline":   {"storage/mem", "storage/fs"},
-		"origin/ingest":     {"storage/mem", "storage/fs"},
-		"origin/playback":   {"storage/mem", "storage/fs"},
-		"origin/console":    {"storage/mem"},
-		"cmd/headwater/e2e": {"packager/media", "origin/timeline", "storage", "storage/fs"}, // fills a past for the bench
+		"storage/fs":             {"storage/storagetest"},
+		"storage/mem":            {"storage/storagetest"},
+		"storage":                {"storage/..."},
+		"packager":               {"packager/..."},
+		"origin":                 {"origin/...", "storage/...", "packager/..."},
+		"origin/channel":         {"storage/mem", "storage/fs"},
+		"origin/container":       {"storage/mem"},
+		"origin/inflight":        {"storage/mem", "storage/fs"},
+		"origin/objects":         {"storage/mem", "storage/fs"},
+		"origin/control":         {"storage/mem", "storage/fs"},
+		"origin/timeline":        {"storage/mem", "storage/fs"},
+		"origin/ingest":          {"storage/mem", "storage/fs"},
+		"origin/playback":        {"storage/mem", "storage/fs"},
+		"origin/console":         {"storage/mem"},
+		"cmd/headwater/transfer": {"origin/...", "storage", "storage/mem", "auth/sigv4"},
+		"cmd/headwater/e2e":      {"packager/media", "origin/timeline", "storage", "storage/fs"}, // fills a past for the bench
 	}
 )
 

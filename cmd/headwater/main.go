@@ -25,11 +25,12 @@ const version = "0.1.0"
 
 // cli is the command line.
 type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the origin (the default)."`
-	Demo    demoCmd    `cmd:"" help:"Run the origin with a synthetic encoder that pushes to it."`
-	Check   checkCmd   `cmd:"" help:"Tell everything that is wrong with the configuration that serve would run with."`
-	Health  healthCmd  `cmd:"" name:"healthcheck" help:"Ask the server on this machine whether it is ready."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve   serveCmd     `cmd:"" default:"withargs" help:"Run the origin (the default)."`
+	Demo    demoCmd      `cmd:"" help:"Run the origin with a synthetic encoder that pushes to it."`
+	Check   checkCmd     `cmd:"" help:"Tell everything that is wrong with the configuration that serve would run with."`
+	Health  healthCmd    `cmd:"" name:"healthcheck" help:"Ask the server on this machine whether it is ready."`
+	Copy    containerCmd `cmd:"" name:"container" help:"Copy objects between a container of a running server and a folder or S3 bucket."`
+	Version versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // console is where commands write.
