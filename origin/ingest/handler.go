@@ -116,6 +116,11 @@ func (h *Handler) ServeV2(w http.ResponseWriter, r *http.Request, id channel.ID,
 	h.serve(w, r, id, access.Door{Input: number, GUID: guid, Began: h.opt.Now()}, rest)
 }
 
+// ServeInner takes a request that the server itself makes for an input: who sent the body was let in elsewhere.
+func (h *Handler) ServeInner(w http.ResponseWriter, r *http.Request, id channel.ID, number int, rest string) {
+	h.serve(w, r, id, access.Door{Input: number, Inner: true, Began: h.opt.Now()}, rest)
+}
+
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id channel.ID, by access.Door, rest string) {
 	// What is refused unread is read by net/http, for a while.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.opt.Idle))

@@ -37,6 +37,13 @@ type Authorizer interface {
 	Authorize(r *http.Request, c *container.Container, op Operation, path string) (Requester, error)
 }
 
+// Observer is told of what is put.
+type Observer interface {
+	// Committed is called when an object is complete and can be read, before its upload is answered: it must not wait for
+	// anything but open, which gives the object as it is now. What becomes of it changes nothing for the upload.
+	Committed(c *container.Container, path string, open func() (*storage.Object, error))
+}
+
 // Requester is who sent a request.
 type Requester struct {
 	Name   string // ARN, or "anonymous"
@@ -67,6 +74,7 @@ type Options struct {
 	Observe      func(*Record)              // told of each request when it has ended; it must not wait. May be nil
 	Source       func(*http.Request) string // the client's address, for records; nil: who has connected
 	Quotas       *Limiter                   // nil: requests are not limited
+	Observer     Observer                   // told of what was put and deleted; nil: nobody
 	Conditional  bool                       // answer If-None-Match and If-Modified-Since with 304, which MediaStore did not
 }
 

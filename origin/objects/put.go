@@ -73,6 +73,9 @@ func (h *Handler) put(w http.ResponseWriter, q *request) error {
 	if !h.opt.Exists(q.container) {
 		return errors.Join(container.ErrNotFound, h.opt.Store.Delete(ctx, q.key()))
 	}
+	if h.opt.Observer != nil {
+		h.opt.Observer.Committed(q.container, q.path, func() (*storage.Object, error) { return h.opt.Store.Open(ctx, q.key()) })
+	}
 	answer, err := json.Marshal(stored{digest, attrs.ETag, temporal})
 	if err != nil {
 		return err
