@@ -1,9 +1,13 @@
 package origin
 
 import (
+	"headwater/auth/sigv4"
+	"headwater/origin/access"
 	"headwater/origin/channel"
+	"headwater/origin/container"
 	"headwater/origin/ingest"
 	"headwater/origin/ingest/demux"
+	"headwater/origin/objects"
 	"headwater/origin/reply"
 	"headwater/origin/timeline"
 )
@@ -37,6 +41,21 @@ func errorTable() reply.Table {
 		line(channel.ErrTooMany, 429, "ServiceQuotaExceededException", "max_channels", "Too many channels", false, false),
 		line(timeline.ErrBadWindow, 400, validation, "bad_window", "Bad start or end", false, detail),
 		line(ingest.ErrInputSilent, 409, conflict, "input_silent", "The input has sent nothing lately", false, detail),
+
+		// What was asked of the object store. Signatures are refused with the names that AWS has for it.
+		line(container.ErrNotFound, 404, "ContainerNotFoundException", "no_container", "No such container", false, false),
+		line(container.ErrInUse, 409, "ContainerInUseException", "in_use", "Container is in use", false, false),
+		line(container.ErrInvalid, 400, validation, "invalid", "Invalid", false, detail),
+		line(objects.ErrNoCORS, 403, "AccessDeniedException", "cors", "Not allowed for pages of other origins", false, false),
+		line(objects.ErrStalled, 408, "RequestTimeoutException", "object_stalled", "The upload stalled", false, detail),
+		line(access.ErrUnsupported, 400, "IncompleteSignatureException", "credentials_scheme_unknown", "Credentials of this kind are not known here", false, detail),
+		line(sigv4.ErrMissingAuthenticationToken, 403, "MissingAuthenticationTokenException", "signature_missing", "Request is not signed", false, false),
+		line(sigv4.ErrIncompleteSignature, 400, "IncompleteSignatureException", "signature_incomplete", "Signature is incomplete", false, detail),
+		line(sigv4.ErrInvalidSignature, 403, "InvalidSignatureException", "signature_invalid", "Signature is invalid", false, detail),
+		line(sigv4.ErrUnrecognizedClient, 403, "UnrecognizedClientException", "access_key_unknown", "Access key or its session token is unknown", false, false),
+		line(sigv4.ErrExpiredToken, 403, "ExpiredTokenException", "access_key_expired", "Security token is expired", false, false),
+		line(sigv4.ErrRequestExpired, 400, "RequestExpired", "request_expired", "Request is expired", false, detail),
+		line(sigv4.ErrUnsupportedPayload, 400, validation, "payload_signature", "Payload signature is not supported", false, detail),
 
 		// What was pushed.
 		line(ingest.ErrStalled, 408, "RequestTimeoutException", "stalled", "The upload stalled", false, detail),

@@ -50,7 +50,13 @@ func (s *Server) Public() http.Handler {
 	r.HandleFunc(timePath, count("time", cors(s.serveTime)))
 	r.NotFound(none)
 	r.MethodNotAllowed(count("none", methodNotAllowed))
-	return s.framed(r)
+	if s.store == nil {
+		return s.framed(r)
+	}
+	serve := count("objects", s.serveObjects)
+	r.HandleFunc(containersPath+"{name}", serve)
+	r.HandleFunc(containersPath+"{name}/*", serve)
+	return s.framed(s.byHost(serve, r))
 }
 
 // anyMethod lets handlers answer whatever the method is: chi refuses those that it does not know, of WebDAV for example, and
@@ -76,6 +82,12 @@ func (s *Server) Admin() http.Handler {
 		r.MethodFunc(method, "/v1/channels/{group}/{channel}/ingest", s.servePushReport)
 	}
 	r.HandleFunc(activePath, s.serveActiveInput)
+	if s.store != nil {
+		r.Method(http.MethodPost, "/", s.store.control)
+		r.HandleFunc("/v1/containers/{name}/policy/explain", func(w http.ResponseWriter, r *http.Request) {
+			s.store.control.Explain(w, r, chi.URLParam(r, "name"))
+		})
+	}
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)
 	return s.framed(recovered(r.ServeHTTP))

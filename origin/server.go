@@ -35,6 +35,8 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
+	MediaStore *MediaStore // nil: without the object store
+
 	Grace      time.Duration // how long media stays fetchable after it left every manifest; 0: 5 minutes
 	Ingest     ingest.Options
 	Playback   playback.Options
@@ -49,6 +51,7 @@ type Server struct {
 	ingest   *ingest.Handler
 	playback *playback.Handler
 	console  http.Handler
+	store    *store // nil: none
 
 	ready, draining atomic.Bool
 
@@ -74,6 +77,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.Playback.TimePath, cfg.Playback.PublicURL = timePath, cfg.PublicURL
 	cfg.Playback.Secure = cfg.Access.Secure
 	s := &Server{cfg: cfg, live: map[channel.ID]*opening{}}
+	s.store = newStore(&s.cfg)
 	s.ingest = ingest.New(s, cfg.Store, cfg.Metrics, cfg.Ingest)
 	cfg.Playback.ActiveInput = s.ingest.Active
 	s.playback = playback.New(segments{cfg.Store}, cfg.Playback)
