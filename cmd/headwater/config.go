@@ -80,6 +80,7 @@ type Config struct {
 	ShutdownGrace  time.Duration  // for uploads under way when the server stops
 	ExpiryGrace    time.Duration  // objects stay fetchable so long after they left every manifest
 	Channels       []channel.Channel
+	MediaStore     MediaStoreConfig
 }
 
 // ConfigError holds everything that is wrong with a configuration.
@@ -209,6 +210,7 @@ func (c *Config) Summary() string {
 				e.ManifestWindow, e.StartoverWindow, e.Access)
 		}
 	}
+	c.MediaStore.summary(line)
 	return s.String()
 }
 
@@ -229,6 +231,7 @@ func (c *Config) needsRestart(next *Config) (names []string) {
 		{"storage.sync", c.StorageSync == next.StorageSync},
 		{"log.format", c.LogJSON == next.LogJSON},
 		{"expiry_grace", c.ExpiryGrace == next.ExpiryGrace},
+		{"mediastore but its credentials", c.MediaStore.fixed() == next.MediaStore.fixed()},
 	} {
 		if !s.same {
 			names = append(names, s.name)

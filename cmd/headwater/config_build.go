@@ -93,6 +93,7 @@ func (b *builder) build() *Config {
 	b.sources(c)
 	b.defaults(c)
 	b.channels(c)
+	b.mediaStore(c)
 	b.exposure(c)
 	return c
 }

@@ -38,6 +38,8 @@ type file struct {
 	ShutdownGrace  *duration             `yaml:"shutdown_grace"`
 	ExpiryGrace    *duration             `yaml:"expiry_grace"`
 	Channels       []fileChannel         `yaml:"channels"`
+	MediaStore     fileMediaStore        `yaml:"mediastore"`
+	Containers     []fileContainer       `yaml:"containers"`
 }
 
 type fileLog struct {

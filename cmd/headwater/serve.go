@@ -47,6 +47,7 @@ type server struct {
 	config   *Config                          // what is in force, as far as a running program can have it
 	numbered map[channel.ID]channel.Numbering // of every channel that a reload has found: how it began, and goes on
 	parts    parts
+	app      application // nil until it is open
 	cert     *certificate
 	log      *slog.Logger
 	servers  [2]*http.Server // public, admin
@@ -70,6 +71,7 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
+	s.app = app
 	s.servers[0].Handler, s.servers[1].Handler = app.Public(), app.Admin()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -100,7 +102,8 @@ func (s *server) prepare(cfg *Config) error {
 	} else {
 		s.log = slog.New(slog.NewTextHandler(s.stderr, options))
 	}
-	s.parts = parts{registry: channel.NewRegistry(), sources: iprange.NewSources(s.log), log: s.log}
+	s.parts = parts{registry: channel.NewRegistry(), sources: iprange.NewSources(s.log), log: s.log,
+		callers: access.NewIdentities(cfg.MediaStore.Account.ID)}
 	s.numbered = make(map[channel.ID]channel.Numbering)
 	s.parts.access = access.NewChecker(iprange.Prefixes{}, s.parts.sources)
 	if cfg.TLSCert != "" {
@@ -119,10 +122,20 @@ func (s *server) apply(cfg *Config) error {
 	if err := s.parts.sources.Set(cfg.IPSources); err != nil {
 		return err
 	}
+	if s.app != nil {
+		if err := s.app.Declare(cfg.MediaStore.Containers); err != nil {
+			return errors.Join(err, s.parts.sources.Set(s.sourcesInForce()))
+		}
+	}
 	changes, err := s.parts.registry.Replace(cfg.Set())
 	if err != nil {
-		return errors.Join(err, s.parts.sources.Set(s.sourcesInForce()))
+		err = errors.Join(err, s.parts.sources.Set(s.sourcesInForce()))
+		if s.app != nil {
+			err = errors.Join(err, s.app.Declare(s.config.MediaStore.Containers))
+		}
+		return err
 	}
+	s.identify(cfg)
 	s.parts.access.Trust(cfg.TrustedProxies)
 	s.level.Set(cfg.LogLevel)
 	s.config = cfg
@@ -132,6 +145,18 @@ func (s *server) apply(cfg *Config) error {
 		s.log.Warn("the admin listener can be reached from other machines and asks for no credentials", "admin", s.started.Admin)
 	}
 	return nil
+}
+
+// identify puts the credentials of the object store in force. Where none are configured and only this machine reaches the
+// addresses that are listened on, whatever the configuration says by now, any signature will do.
+func (s *server) identify(cfg *Config) {
+	credentials := cfg.MediaStore.Credentials
+	credentials.Open = credentials.Open && loopback(s.started.Listen) && loopback(s.started.Admin)
+	s.parts.callers.Set(credentials)
+	if credentials.Open && credentials.Empty() && (s.config == nil || !s.config.MediaStore.Credentials.Empty()) {
+		s.log.Info("the object store takes any AWS credentials as the account's root: none are configured, and only this machine can reach it",
+			"account", cfg.MediaStore.Account.ID)
+	}
 }
 
 func (s *server) sourcesInForce() []iprange.Source {

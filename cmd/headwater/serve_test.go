@@ -31,6 +31,7 @@ import (
 	"go.uber.org/goleak"
 
 	"headwater/origin/channel"
+	"headwater/origin/container"
 )
 
 // parseServe parses a command line as the program does, and returns serve's flags.
@@ -80,6 +81,8 @@ func (f *fake) Admin() http.Handler {
 }
 func (f *fake) Run(ctx context.Context) { <-ctx.Done() }
 func (f *fake) Drain()                  { close(f.drained) }
+
+func (f *fake) Declare([]container.Declaration) error { return nil }
 
 // running is a server under test.
 type running struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"headwater/origin"
 	"headwater/origin/access"
 	"headwater/origin/channel"
+	"headwater/origin/container"
 	"headwater/origin/metrics"
 	"headwater/storage"
 	"headwater/storage/fs"
@@ -27,6 +29,8 @@ type application interface {
 	Run(ctx context.Context)
 	// Drain makes the application not ready, so that load balancers send nothing more. It returns at once.
 	Drain()
+	// Declare puts the containers of another configuration in force. On error nothing has changed.
+	Declare([]container.Declaration) error
 }
 
 // parts are what serve keeps in force across reloads; the application reads them.
@@ -34,6 +38,7 @@ type parts struct {
 	registry *channel.Registry
 	access   *access.Checker
 	sources  *iprange.Sources
+	callers  *access.Identities // of the object store
 	log      *slog.Logger
 }
 
@@ -48,6 +53,13 @@ func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (app
 		return nil, nil, err
 	}
 	m := metrics.New(func(id channel.ID) bool { _, ok := p.registry.Get(id); return ok })
+	containers, err := container.Open(ctx, engine, c.MediaStore.Registry(time.Now))
+	if err == nil {
+		err = containers.Declare(c.MediaStore.Containers)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("starting the object store: %w", err), engine.Close())
+	}
 	s, err := origin.New(origin.Config{
 		Channels:   p.registry,
 		Store:      storage.New(engine, storage.Options{Observe: m.Stored}),
@@ -60,6 +72,14 @@ func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (app
 		PublicURL:  c.PublicURL,
 		PublicAddr: publicAddr,
 		Version:    version,
+		MediaStore: &origin.MediaStore{
+			Containers: containers,
+			Index:      engine,
+			Identities: p.callers,
+			Endpoint:   origin.Endpoints(cmp.Or(c.PublicURL, publicAddr), c.MediaStore.Account.Region, c.MediaStore.Domain),
+			PermitHTTP: c.MediaStore.PermitHTTP, Conditional: c.MediaStore.Conditional,
+			MaxObject: c.MediaStore.MaxObject, MaxStreaming: c.MediaStore.MaxStreaming,
+		},
 	})
 	if err == nil {
 		err = s.Recover(ctx)
