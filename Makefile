@@ -17,7 +17,7 @@ PLAYER  := cmd/headwater/e2e/player
 CONSOLE := origin/console/web
 
 # Programs the tests call, as program:Debian-package.
-TOOLS      := ffmpeg:ffmpeg ffprobe:ffmpeg chromium:chromium varnishd:varnish xmllint:libxml2-utils
+TOOLS      := ffmpeg:ffmpeg ffprobe:ffmpeg chromium:chromium varnishd:varnish xmllint:libxml2-utils aws:awscli
 BENCHTOOLS := nginx:nginx wrk:wrk
 
 # install NAME:PACKAGE... installs with apt what is not there yet.
@@ -123,6 +123,7 @@ ci: ## what the build server runs
 
 tools:
 	@$(call install,$(TOOLS))
+	@python3 -c 'import boto3' 2>/dev/null || /usr/bin/python3 -c 'import boto3' 2>/dev/null || { $(call install,boto3:python3-boto3); }
 
 bench-tools: tools
 	@$(call install,$(BENCHTOOLS))
