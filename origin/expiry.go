@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"time"
 
 	"headwater/origin/channel"
@@ -26,6 +27,11 @@ const (
 
 // Run does what must be done from time to time, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
+	var store sync.WaitGroup
+	defer store.Wait()
+	if s.store != nil {
+		store.Go(func() { s.store.sweep.Run(ctx) })
+	}
 	tick := time.NewTicker(expiry)
 	defer tick.Stop()
 	var swept time.Time

@@ -26,6 +26,10 @@ type MediaStore struct {
 	PermitHTTP              bool  // policies may allow PutObject without HTTPS
 	Conditional             bool  // see objects.Options, as the next two
 	MaxObject, MaxStreaming int64 // bytes
+
+	Remover   storage.Remover    // of the same engine
+	AccessLog *objects.AccessLog // nil: there is none
+	Quotas    *objects.Limiter   // nil: requests are not limited
 }
 
 // store serves the object store: its data plane on the public listener, its control plane on the admin listener.
@@ -33,6 +37,7 @@ type store struct {
 	cfg     *MediaStore
 	objects *objects.Handler
 	control *control.Handler
+	sweep   *objects.Sweep
 }
 
 // newStore returns what serves the object store of a configuration, nil where it has none.
@@ -42,8 +47,20 @@ func newStore(cfg *Config) *store {
 		return nil
 	}
 	may := newPermits(cfg)
+	measured := objects.NewMetrics(m.Containers.List)
+	cfg.Metrics.Register(measured)
+	observe := measured.Observe
+	if m.AccessLog != nil {
+		cfg.Metrics.Register(m.AccessLog)
+		observe = func(r *objects.Record) {
+			measured.Observe(r)
+			m.AccessLog.Observe(r)
+		}
+	}
 	return &store{
 		cfg: m,
+		sweep: objects.NewSweep(objects.SweepOptions{Containers: m.Containers.List, Index: m.Index, Remover: m.Remover,
+			Expired: measured.Expired, Now: cfg.Now, Log: cfg.Logger}),
 		objects: objects.New(objects.Options{
 			Store: cfg.Store, Index: m.Index, InFlight: &inflight.Objects{}, Access: dataPlane{may}, Now: cfg.Now,
 			Exists: func(c *container.Container) bool {
@@ -51,6 +68,13 @@ func newStore(cfg *Config) *store {
 				return ok && have.Status == container.Active
 			},
 			MaxObject: m.MaxObject, MaxStreaming: m.MaxStreaming, Conditional: m.Conditional,
+			Observe: observe, Quotas: m.Quotas, Source: func(r *http.Request) string {
+				client, ok := cfg.Access.Client(r)
+				if !ok {
+					return ""
+				}
+				return client.String()
+			},
 		}),
 		control: control.New(control.Options{
 			Registry: m.Containers, Store: cfg.Store, Index: m.Index, Access: controlPlane{may}, Now: cfg.Now,
@@ -113,12 +137,16 @@ func (s *Server) containerOf(r *http.Request) (c *container.Container, path stri
 	return c, path, err
 }
 
-// Declare puts the containers of the configuration in force: see container.Registry.
+// Declare puts the containers of the configuration in force, as container.Registry does, and opens the access log anew, which
+// may have been moved.
 func (s *Server) Declare(all []container.Declaration) error {
 	if s.cfg.MediaStore == nil {
 		return nil
 	}
-	return s.cfg.MediaStore.Containers.Declare(all)
+	if err := s.cfg.MediaStore.Containers.Declare(all); err != nil || s.cfg.MediaStore.AccessLog == nil {
+		return err
+	}
+	return s.cfg.MediaStore.AccessLog.Reopen()
 }
 
 // Endpoints returns how the endpoints of containers are named: scheme and port as of base, a URL of the public listener, and a

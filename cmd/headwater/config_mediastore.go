@@ -42,6 +42,8 @@ type fileMediaStore struct {
 	MaxObject         *size           `yaml:"max_object"`
 	MaxStreaming      *size           `yaml:"max_streaming"`
 	ExtendedLifecycle bool            `yaml:"extended_lifecycle"`
+	Quotas            *string         `yaml:"quotas"`
+	AccessLog         string          `yaml:"access_log"`
 }
 
 // filePerson is whose a credential is.
@@ -78,12 +80,15 @@ type MediaStoreConfig struct {
 	PermitHTTP, Conditional, ExtendedLifecycle bool
 	MaxObject, MaxStreaming                    int64 // bytes
 
+	Quotas    bool   // MediaStore's requests per second, of each container
+	AccessLog string // file, or "-" for standard output; "": none
+
 	Containers []container.Declaration
 }
 
 // fixed returns what only a start can put in force.
 func (m *MediaStoreConfig) fixed() string {
-	return fmt.Sprint(m.Account, m.Domain, m.PermitHTTP, m.Conditional, m.ExtendedLifecycle, m.MaxObject, m.MaxStreaming)
+	return fmt.Sprint(m.Account, m.Domain, m.PermitHTTP, m.Conditional, m.ExtendedLifecycle, m.MaxObject, m.MaxStreaming, m.Quotas, m.AccessLog)
 }
 
 // Registry returns the options of the registry of containers.
@@ -108,6 +113,14 @@ func (b *builder) mediaStore(c *Config) {
 	m.Account = container.Account{ID: first(defaultAccount, f.Account), Region: first(defaultRegion, f.Region)}
 	m.Domain = first(domainOf(c.PublicURL), f.Domain)
 	m.PermitHTTP, m.Conditional, m.ExtendedLifecycle = f.PermitHTTP, f.Conditional, f.ExtendedLifecycle
+	m.AccessLog = f.AccessLog
+	switch quotas := first("none", f.Quotas); quotas {
+	case "none":
+	case "mediastore":
+		m.Quotas = true
+	default:
+		b.bad("mediastore.quotas", "mediastore.quotas: %q is neither none nor mediastore", quotas)
+	}
 	m.MaxObject = first(objects.MaxObject, (*int64)(f.MaxObject))
 	m.MaxStreaming = first(objects.MaxStreaming, (*int64)(f.MaxStreaming))
 	const path = "mediastore."

@@ -15,6 +15,7 @@ import (
 	"headwater/origin/channel"
 	"headwater/origin/container"
 	"headwater/origin/metrics"
+	"headwater/origin/objects"
 	"headwater/storage"
 	"headwater/storage/fs"
 )
@@ -60,6 +61,18 @@ func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (app
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("starting the object store: %w", err), engine.Close())
 	}
+	closeAll := engine.Close
+	var accessLog *objects.AccessLog
+	if name := c.MediaStore.AccessLog; name != "" {
+		if accessLog, err = objects.OpenAccessLog(name); err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("starting the object store: %w", err), engine.Close())
+		}
+		closeAll = func() error { return errors.Join(accessLog.Close(), engine.Close()) }
+	}
+	var quotas *objects.Limiter
+	if c.MediaStore.Quotas {
+		quotas = objects.NewLimiter(objects.FaithfulQuotas(), time.Now)
+	}
 	s, err := origin.New(origin.Config{
 		Channels:   p.registry,
 		Store:      storage.New(engine, storage.Options{Observe: m.Stored}),
@@ -79,13 +92,14 @@ func openOrigin(ctx context.Context, c *Config, p parts, publicAddr string) (app
 			Endpoint:   origin.Endpoints(cmp.Or(c.PublicURL, publicAddr), c.MediaStore.Account.Region, c.MediaStore.Domain),
 			PermitHTTP: c.MediaStore.PermitHTTP, Conditional: c.MediaStore.Conditional,
 			MaxObject: c.MediaStore.MaxObject, MaxStreaming: c.MediaStore.MaxStreaming,
+			Remover: engine, AccessLog: accessLog, Quotas: quotas,
 		},
 	})
 	if err == nil {
 		err = s.Recover(ctx)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("starting the origin: %w", err), engine.Close())
+		return nil, nil, errors.Join(fmt.Errorf("starting the origin: %w", err), closeAll())
 	}
-	return s, engine.Close, nil
+	return s, closeAll, nil
 }
