@@ -38,7 +38,10 @@ channels:
 `
 
 // varnish starts the CDN of deploy/varnish in front of a server and returns its base URL.
-func varnish(t *testing.T, s *server) string {
+func varnish(t *testing.T, s *server) string { return varnishThat(t, s, "") }
+
+// varnishThat is varnish with more to do to each request before the origin gets it, in VCL.
+func varnishThat(t *testing.T, s *server, more string) string {
 	t.Helper()
 	dir := t.TempDir()
 	vcl, err := filepath.Abs("../../../deploy/varnish")
@@ -46,7 +49,7 @@ func varnish(t *testing.T, s *server) string {
 	for _, name := range []string{"default.vcl", "origin.vcl"} {
 		b, err := os.ReadFile(filepath.Join(vcl, name))
 		require.NoError(t, err)
-		text := strings.NewReplacer(`"8080"`, `"`+strconv.Itoa(s.port)+`"`, "change-me", cdnSecret).Replace(string(b))
+		text := strings.NewReplacer(`"8080"`, `"`+strconv.Itoa(s.port)+`"`, `"change-me";`, `"`+cdnSecret+`";`+more).Replace(string(b))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	address := "127.0.0.1:" + strconv.Itoa(freePort(t))
