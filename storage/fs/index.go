@@ -15,9 +15,9 @@ import (
 )
 
 // How many entries are read from the database at once: no transaction is held while files are looked at. The first time it is
-// few, for who wants no more than one, as a list of folders does of each; then ever more.
+// one, for who wants no more, as a list of folders does of each; then ever more.
 const (
-	indexFirst = 4
+	indexFirst = 1
 	indexBatch = 256
 )
 
