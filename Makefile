@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GOLANGCI_LINT_VERSION := v2.12.0
-FUZZ_SECONDS ?= 5
+FUZZ_SECONDS ?= 3
 E2E_TIMEOUT ?= 22m
 BENCH_TIMEOUT ?= 20m
 SCHEMA ?=
@@ -84,7 +84,7 @@ race: ## all tests with the race detector
 
 # go test -fuzz can end with "context deadline exceeded" when its time is up in the middle of its own work: that run found
 # nothing and is made again. A finding always names the input that failed.
-fuzz: ## each fuzz target for FUZZ_SECONDS (default 5)
+fuzz: ## each fuzz target for FUZZ_SECONDS (default 3)
 	@fuzz() { \
 		for try in 1 2 3; do \
 			if out=$$(go test -run '^$$' -fuzz "^$$1\$$" -fuzztime $(FUZZ_SECONDS)s -fuzzminimizetime 1x "$$2" 2>&1); then tail -n 1 <<<"$$out"; return 0; fi; \

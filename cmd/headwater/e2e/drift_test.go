@@ -105,6 +105,7 @@ func requirePlaysOn(t *testing.T, reports map[string]played, most float64) {
 // TestASourceFromZeroThatBeginsAgainStaysAtTheLiveEdge kills an encoder whose time starts at zero in the middle, and starts it
 // again two seconds later. HEADWATER_DRIFT is how long it all takes, such as 3m.
 func TestASourceFromZeroThatBeginsAgainStaysAtTheLiveEdge(t *testing.T) {
+	t.Parallel() // with the others that take minutes and little of the machine
 	length, _ := driftLength(40 * time.Second)
 	s := serve(t, "")
 	p := pushes[0]
@@ -186,6 +187,7 @@ func pace(ctx context.Context, t *testing.T, url string, ppm int, header []byte,
 // TestEncodersWhoseClocksDriftStayAtTheLiveEdge pushes the same segments too fast and too slowly, without a word of UTC. With
 // HEADWATER_DRIFT, such as 3m, clocks are half as wrong.
 func TestEncodersWhoseClocksDriftStayAtTheLiveEdge(t *testing.T) {
+	t.Parallel() // with the others that take minutes and little of the machine
 	length, long := driftLength(110 * time.Second)
 	ppm := 40_000
 	if long {

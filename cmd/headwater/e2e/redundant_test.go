@@ -51,6 +51,7 @@ func newLossy(t *testing.T, to string) *lossy {
 // of 100 uploads of the first one are lost, the server is restarted, and the second one is killed, no segment is missing.
 // HEADWATER_REDUNDANT is how long that goes on, such as 5m.
 func TestTwoEncodersWithUTCClocksLeaveNoHole(t *testing.T) {
+	t.Parallel() // with the others that take minutes and little of the machine
 	length := 40 * time.Second
 	if long, err := time.ParseDuration(os.Getenv("HEADWATER_REDUNDANT")); err == nil {
 		length = long
