@@ -14,6 +14,7 @@ SERVER  := $(BIN)/headwater
 LINT    := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 E2E     := ./cmd/headwater/e2e
 PLAYER  := cmd/headwater/e2e/player
+AWS     := cmd/headwater/e2e/aws
 CONSOLE := origin/console/web
 
 # Programs the tests call, as program:Debian-package.
@@ -105,7 +106,7 @@ golden: ## write the golden files anew; review the difference
 captures: tools ## record with ffmpeg and GStreamer what encoders send, anew; RUN=regexp picks captures
 	go test -count=1 -timeout 10m -run TestTheCapturesAreThoseOfTheRecipes ./origin -record '$(or $(RUN),.)' -v
 
-e2e: tools players build $(PLAYER)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish, and copies with an S3 store; RUN=regexp picks tests
+e2e: tools players build $(PLAYER)/node_modules/.package-lock.json $(AWS)/node_modules/.package-lock.json ## the whole binary with ffmpeg, Chromium and Varnish, AWS clients, and copies with an S3 store; RUN=regexp picks tests
 	HEADWATER_BIN=$(SERVER) go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) $(if $(RUN),-run '$(RUN)') -v $(E2E) ./cmd/headwater/transfer
 
 conformance: tools build ## validate the MPDs with xmllint against SCHEMA/DASH-MPD.xsd
@@ -127,6 +128,9 @@ tools:
 
 bench-tools: tools
 	@$(call install,$(BENCHTOOLS))
+
+$(AWS)/node_modules/.package-lock.json: $(AWS)/package-lock.json
+	cd $(AWS) && npm ci --ignore-scripts --no-fund --no-audit
 
 $(PLAYER)/node_modules/.package-lock.json: $(PLAYER)/package-lock.json
 	cd $(PLAYER) && npm ci --ignore-scripts --no-fund --no-audit

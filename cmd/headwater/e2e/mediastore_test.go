@@ -60,3 +60,11 @@ func TestTheAWSCLIUsesTheObjectStore(t *testing.T) {
 	aws("mediastore-data", data, "delete-object", "--path", "vod/clip.ts")
 	aws("mediastore", control, "delete-container", "--container-name", "demo")
 }
+
+// TestTheJavaScriptSDKUsesTheObjectStore runs the operations of both clients.
+func TestTheJavaScriptSDKUsesTheObjectStore(t *testing.T) {
+	s := serve(t, storeConfig)
+	out, err := exec.CommandContext(t.Context(), "node", "aws/mediastore.mjs", s.adminURL(""), "http://"+s.host()+"/containers/", "AKIATEST", "not-for-others").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "good")
+}
