@@ -74,7 +74,7 @@ type Options struct {
 	Observe      func(*Record)              // told of each request when it has ended; it must not wait. May be nil
 	Source       func(*http.Request) string // the client's address, for records; nil: who has connected
 	Quotas       *Limiter                   // nil: requests are not limited
-	Observer     Observer                   // told of what was put and deleted; nil: nobody
+	Observer     Observer                   // told of what was put; nil: nobody
 	Conditional  bool                       // answer If-None-Match and If-Modified-Since with 304, which MediaStore did not
 }
 
