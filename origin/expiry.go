@@ -30,6 +30,7 @@ func (s *Server) Run(ctx context.Context) {
 	var store sync.WaitGroup
 	defer store.Wait()
 	if s.store != nil {
+		defer s.store.feed.Wait() // before storage is closed
 		store.Go(func() { s.store.sweep.Run(ctx) })
 	}
 	tick := time.NewTicker(expiry)

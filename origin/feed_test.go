@@ -192,3 +192,16 @@ func TestAChannelThatCannotFollowLosesObjectsAndNotTheServerItsFiles(t *testing.
 	require.Len(t, g.feed.waiting[id], maxFed)
 	require.Equal(t, g.segment(0), g.object(http.MethodGet, "/live/v/s00000.m4s", "").Body.String())
 }
+
+func TestAChannelNamesTheFolderThatIsItsSource(t *testing.T) {
+	g := newFeedRig(t, func(ch *channel.Channel) { ch.Source = "container/blogdemo/live" })
+	_, err := g.server.cfg.Channels.Create(channel.ID{Group: "default", Name: "ch"})
+	require.NoError(t, err)
+	src, ok := g.server.sourceOf("blogdemo", "live/hi/s1.m4s")
+	require.True(t, ok)
+	require.Equal(t, Source{channel.ID{Group: "default", Name: "ch"}, 1, "hi/s1.m4s"}, src)
+	for _, other := range [][2]string{{"blogdemo", "live"}, {"blogdemo", "live2/a"}, {"blogdemo", "vod/live/a"}, {"other", "live/a"}} {
+		_, ok = g.server.sourceOf(other[0], other[1])
+		require.False(t, ok, "%v", other)
+	}
+}

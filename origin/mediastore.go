@@ -38,11 +38,12 @@ type store struct {
 	objects *objects.Handler
 	control *control.Handler
 	sweep   *objects.Sweep
+	feed    *Feed
 }
 
 // newStore returns what serves the object store of a configuration, nil where it has none.
-func newStore(cfg *Config) *store {
-	m := cfg.MediaStore
+func newStore(s *Server) *store {
+	cfg, m := &s.cfg, s.cfg.MediaStore
 	if m == nil {
 		return nil
 	}
@@ -57,8 +58,10 @@ func newStore(cfg *Config) *store {
 			m.AccessLog.Observe(r)
 		}
 	}
+	feed := s.Feed(s.sourceOf)
 	return &store{
-		cfg: m,
+		cfg:  m,
+		feed: feed,
 		sweep: objects.NewSweep(objects.SweepOptions{Containers: m.Containers.List, Index: m.Index, Remover: m.Remover,
 			Expired: measured.Expired, Now: cfg.Now, Log: cfg.Logger}),
 		objects: objects.New(objects.Options{
@@ -68,7 +71,7 @@ func newStore(cfg *Config) *store {
 				return ok && have.Status == container.Active
 			},
 			MaxObject: m.MaxObject, MaxStreaming: m.MaxStreaming, Conditional: m.Conditional,
-			Observe: observe, Quotas: m.Quotas, Source: func(r *http.Request) string {
+			Observer: feed, Observe: observe, Quotas: m.Quotas, Source: func(r *http.Request) string {
 				client, ok := cfg.Access.Client(r)
 				if !ok {
 					return ""
@@ -105,6 +108,20 @@ func (s *Server) byHost(serve http.HandlerFunc, next http.Handler) http.Handler 
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// sourceOf returns the channel whose source has an object: see channel.Channel.
+func (s *Server) sourceOf(name, path string) (src Source, ok bool) {
+	at := "container/" + name + "/" + path
+	for _, ch := range s.cfg.Channels.List() {
+		if ch.Source == "" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(at, ch.Source+"/"); ok {
+			return Source{Channel: ch.ID, Input: 1, Rest: rest}, true
+		}
+	}
+	return src, false
 }
 
 // containersPath is below what containers are by their names, for work without DNS.

@@ -77,7 +77,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.Playback.TimePath, cfg.Playback.PublicURL = timePath, cfg.PublicURL
 	cfg.Playback.Secure = cfg.Access.Secure
 	s := &Server{cfg: cfg, live: map[channel.ID]*opening{}}
-	s.store = newStore(&s.cfg)
+	s.store = newStore(s)
 	s.ingest = ingest.New(s, cfg.Store, cfg.Metrics, cfg.Ingest)
 	cfg.Playback.ActiveInput = s.ingest.Active
 	s.playback = playback.New(segments{cfg.Store}, cfg.Playback)

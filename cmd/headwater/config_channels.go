@@ -40,6 +40,7 @@ func (b *builder) channel(c *Config, path string, f *fileChannel) (ch channel.Ch
 		ID:              channel.ID{Group: first(channel.DefaultGroup, f.Group), Name: f.Name},
 		Numbering:       channel.Numbering(first(string(channel.NumberingAuto), f.Numbering)),
 		SegmentDuration: time.Duration(f.SegmentDuration),
+		Source:          f.Source,
 	}
 	if f.PreferredInput != nil {
 		if ch.PreferredInput = *f.PreferredInput; ch.PreferredInput == 0 {

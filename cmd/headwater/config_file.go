@@ -105,6 +105,7 @@ type fileChannel struct {
 	Name            string            `yaml:"name"`
 	Numbering       *string           `yaml:"numbering"`
 	PreferredInput  *int              `yaml:"preferred_input"`
+	Source          string            `yaml:"source"`
 	SegmentDuration duration          `yaml:"segment_duration"`
 	Ingest          *fileIngest       `yaml:"ingest"`
 	IngestV2        *fileIngestV2     `yaml:"ingest_v2"`

@@ -31,6 +31,7 @@ type Channel struct {
 	Limits          Limits
 	Numbering       Numbering
 	PreferredInput  int           // 1 or 2, to which the channel goes back when it sends steadily again; 0: none
+	Source          string        // "container/{name}/{folder}": what is put there is pushed to input 1 too; "": no container is one
 	SegmentDuration time.Duration // target when a long-running push is cut into segments; 0: 2 s
 	Endpoints       []Endpoint
 }

@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,6 +133,9 @@ func (id ID) Validate() error {
 	return errors.Join(c.problems...)
 }
 
+// sourcePattern is of Channel.Source: names and folders as containers have them (reference/mediastore.md, 1.7).
+var sourcePattern = regexp.MustCompile(`^container/[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9._~=:-]+)+$`)
+
 // Validate reports every rule that the channel breaks, joined; Problems takes them apart. Errors: ErrInvalid.
 func (ch *Channel) Validate() error {
 	var c checker
@@ -146,6 +150,9 @@ func (ch *Channel) Validate() error {
 	}
 	if ch.PreferredInput < 0 || ch.PreferredInput > MaxInputs {
 		c.add("preferred_input", MemberInvalid, "%d is not 1 or %d", ch.PreferredInput, MaxInputs)
+	}
+	if ch.Source != "" && !sourcePattern.MatchString(ch.Source) {
+		c.add("source", MemberInvalid, "%q is not container/NAME/FOLDER", ch.Source)
 	}
 	c.ingest(ch.Ingest)
 	c.v2(ch.V2)
