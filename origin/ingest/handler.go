@@ -6,8 +6,10 @@
 // a segment has: three of the channel's segments, or, where a number in its name may be a segment's, a minute. Any other is an
 // endless stream and is cut from its beginning on (transport.go).
 //
-// It does not package for players or decide who may watch. handler.go is where a request enters, clock.go and session.go
-// where time becomes UTC, push.go and the lanes where bytes become segments.
+// It does not package for players or decide who may watch. handler.go is where a request enters, limits.go what a channel may
+// push, sniff.go what an upload is; clock.go and session.go where time becomes UTC, drift.go and reanchor.go where an encoder's
+// clock is followed; choice.go which input feeds the channel, align.go what two of them share, ends.go what they tell of their
+// end; push.go and the lanes where bytes become segments, beside.go where metadata does.
 package ingest
 
 import (
